@@ -1,0 +1,76 @@
+"""Reads a group once, whole: is everything there and sound, and what is its digest?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.clips.regions import cut, merged
+from storage.errors import CorruptArtifact
+
+if TYPE_CHECKING:
+    from storage.clips.group import ClipGroup
+
+__all__ = ["Report", "examine"]
+
+_SLAB = 2**26
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a full reading found."""
+
+    content_hash: str
+    problems: tuple[str, ...]
+
+
+def examine(group: ClipGroup) -> Report:
+    """Read every value of the group's own arrays."""
+    digest = hashlib.sha256()
+    gaps = group.gaps()
+    problems = [
+        f"{name}: rows {start} to {stop} were never written"
+        for name, regions in gaps.items()
+        for start, stop in merged(regions)
+    ]
+    for name in sorted(group.own):
+        problems += _examine_array(group, name, digest, complete=name not in gaps)
+    return Report(digest.hexdigest(), tuple(problems))
+
+
+def _examine_array(group: ClipGroup, name: str, digest: Any, *, complete: bool) -> Iterator[str]:
+    array = group.array(name)
+    digest.update(_header(name, array))
+    must = bool(array.attrs.get("finite")) and complete
+    # Whole chunks at a time, and whole shards where these are small.
+    shard = (array.shards or array.chunks)[0]
+    row = max(1, array.nbytes // array.shape[0])
+    step = min(shard, max(1, _SLAB // row // array.chunks[0]) * array.chunks[0])
+    for start, stop in cut(array.shape[0], step):
+        try:
+            values = group.read(name, start, stop)
+        except CorruptArtifact as error:
+            yield f"{name}: {error.what}"
+            continue
+        digest.update(_bytes(values))
+        if must and not np.isfinite(values).all():
+            yield f"{name}: rows {start} to {stop} hold values that are not finite"
+
+
+def _header(name: str, array: Any) -> bytes:
+    units = array.attrs.get("units", "")
+    told = [name, str(array.dtype), list(array.shape), list(array.metadata.dimension_names), units]
+    return json.dumps(told).encode() + b"\n"
+
+
+def _bytes(values: NDArray[Any]) -> bytes:
+    if values.dtype.kind in "TOU":
+        return "\0".join(str(value) for value in values.ravel()).encode() + b"\0"
+    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    return np.ascontiguousarray(little).tobytes()

@@ -1,0 +1,138 @@
+"""A clip's arrays as one object: planned by region, written and read by name, checked, published.
+
+`drafts` makes these; see there for the life of one. A published clip is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from storage.clips.arrays import open_array
+from storage.clips.places import Place
+from storage.clips.regions import Region, check_aligned, common, cut
+from storage.errors import CorruptArtifact, RequestError
+
+__all__ = ["ClipGroup"]
+
+
+@dataclass(frozen=True)
+class ClipGroup:
+    """Arrays of one clip, by name (`track/landmarks`). Pickles: hand it to workers."""
+
+    place: Place
+    final: Place
+    group: str
+    attrs: Mapping[str, Any]
+    own: tuple[str, ...]
+    names: tuple[str, ...]
+    writable: bool
+    token: str = ""
+    content: str | None = None
+    _open: dict[str, zarr.Array[Any]] = field(default_factory=dict, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}
+
+    @property
+    def url(self) -> str:
+        """Where the bytes are now: the draft's place, until it is published."""
+        return self.place.url
+
+    def array(self, name: str) -> zarr.Array[Any]:
+        """The zarr array itself, for reading; writing goes through `write`."""
+        if name not in self._open:
+            if name not in self.names:
+                raise RequestError(f"no array {name!r} here: {', '.join(self.names)}", where=self.url)
+            self._open[name] = open_array(self.place.at(name), read_only=not self.writable)
+        return self._open[name]
+
+    def regions(self, *names: str) -> list[Region]:
+        """What may be written at a time: whole shards of every named array."""
+        return common([(name, self.array(name).shape[0], self._shard(name)) for name in names])
+
+    def write(self, name: str, start: int, values: NDArray[Any]) -> None:
+        """Put `values` at `start`: whole shards, or up to the array's end; same type and shape."""
+        if not self.writable:
+            raise RequestError("a published clip is never changed", where=self.url)
+        array = self.array(name)
+        if values.dtype != array.dtype or values.shape[1:] != array.shape[1:]:
+            raise RequestError(
+                f"got {values.dtype} {values.shape}, the array holds {array.dtype} {array.shape}",
+                where=f"{self.url}/{name}",
+                do="convert before writing",
+            )
+        region = Region(start, start + len(values))
+        check_aligned(f"{self.url}/{name}", region, array.shape[0], self._shard(name))
+        array[region.start : region.stop] = values
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Rows `start` to `stop`; what a draft lacks reads as missing (NaN, 0 in pictures)."""
+        array = self.array(name)
+        stop = array.shape[0] if stop is None else stop
+        if not 0 <= start <= stop <= array.shape[0]:
+            raise RequestError(f"{start} to {stop} is not inside its {array.shape[0]} rows", where=name)
+        try:
+            return np.asarray(array[start:stop])
+        except (ValueError, RuntimeError, OSError) as error:
+            raise CorruptArtifact(
+                f"rows {start} to {stop} cannot be read: {error}", where=f"{self.url}/{name}"
+            ) from error
+
+    def missing(self, name: str) -> list[Region]:
+        """Regions of an array that nobody wrote: what is left for a run that goes on."""
+        return self._missing(name, self.place.at(name).files())
+
+    def gaps(self) -> dict[str, list[Region]]:
+        """What is missing of every own array that lacks any, by one listing."""
+        files = self.place.files()
+        found = {name: self._missing(name, _below(files, name)) for name in self.own}
+        return {name: regions for name, regions in found.items() if regions}
+
+    def _missing(self, name: str, files: set[str]) -> list[Region]:
+        array, shard = self.array(name), self._shard(name)
+        tail = "/0" * (array.ndim - 1)
+        regions = cut(array.shape[0], shard)
+        return [region for region in regions if f"c/{region.start // shard}{tail}" not in files]
+
+    def _shard(self, name: str) -> int:
+        array = self.array(name)
+        return int((array.shards or array.chunks)[0])
+
+    def finish(self) -> ClipGroup:
+        """Check everything, then make it visible in one step: the published clip, open for reading."""
+        from storage.clips.publish import publish
+
+        return publish(self)
+
+    def content_hash(self) -> str:
+        """SHA-256 over names, types, dimensions, units and *values*: the same whoever wrote them, and however
+        they are cut or compressed. Reads everything, and so checks every chunk's checksum too."""
+        from storage.clips.check import examine
+
+        return examine(self).content_hash
+
+    def verify(self) -> tuple[str, ...]:
+        """What is wrong with the stored arrays, one line each; empty when all is well."""
+        from storage.clips.check import examine
+
+        return examine(self).problems
+
+    def tree(self) -> Any:
+        """The published clip as an `xarray.DataTree`, lazily."""
+        import xarray
+
+        return xarray.open_datatree(
+            self.place.store(read_only=True),  # type: ignore[arg-type]
+            engine="zarr",
+            consolidated=False,
+        )
+
+
+def _below(files: set[str], name: str) -> set[str]:
+    return {key[len(name) + 1 :] for key in files if key.startswith(f"{name}/")}
