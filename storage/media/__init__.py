@@ -1,0 +1,35 @@
+"""Media files: probe them, read pictures and sound exactly, write them in step. Anyone may call this.
+
+One timeline for everything: t = 0 is the first shown frame (edit lists honoured), frame i stands at
+i / rate, sample n at n / sound rate. Everything streams; memory does not grow with length, but for an
+index of about eight bytes a frame.
+"""
+
+from storage.media.normalise import Normalised, normalise
+from storage.media.picture import Orientation
+from storage.media.probe import AudioInfo, Probe, VideoInfo, check, probe, require_audio, require_video
+from storage.media.sound import SoundReader, read_sound
+from storage.media.timeline import STANDARD_RATES, Timeline, choose_rate
+from storage.media.video import VideoReader
+from storage.media.writer import AAC_RATES, MediaWriter
+
+__all__ = [
+    "AAC_RATES",
+    "STANDARD_RATES",
+    "AudioInfo",
+    "MediaWriter",
+    "Normalised",
+    "Orientation",
+    "Probe",
+    "SoundReader",
+    "Timeline",
+    "VideoInfo",
+    "VideoReader",
+    "check",
+    "choose_rate",
+    "normalise",
+    "probe",
+    "read_sound",
+    "require_audio",
+    "require_video",
+]
