@@ -9,6 +9,7 @@ bit reservoirs), so a range is decoded from the beginning and only what lies in 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -53,6 +54,14 @@ class SoundReader:
         video = self.info.video
         return None if video is None or not video.frames else Fraction(video.start_s)
 
+    def _end(self) -> int:
+        # The last packet of MP4 sound decodes to a whole one, though the file says where it stops.
+        if "mp4" not in self.info.container:
+            return sys.maxsize
+        sound, zero = require_audio(self.info), self._zero()
+        start = sound.start_s if zero is None else float(zero)
+        return round((sound.start_s + sound.duration_s - start) * self.rate)
+
     def blocks(
         self, seconds: float = 1.0, start_s: float | None = None, stop_s: float | None = None
     ) -> Iterator[NDArray[np.float32]]:
@@ -70,17 +79,17 @@ class SoundReader:
 
     def _range(self, start_s: float | None, stop_s: float | None) -> Iterator[Samples]:
         start = max(0, round((start_s or 0.0) * self.rate))
-        stop = None if stop_s is None else round(stop_s * self.rate)
+        stop = self._end() if stop_s is None else min(round(stop_s * self.rate), self._end())
         at = max(0, start // self.rate - _LEAD)
         place = at * self.rate
         for block in resampled(
             _from_second(native_blocks(self.path, self._zero(), self.channels), at), self.rate
         ):
-            begin, end = max(start - place, 0), len(block) if stop is None else min(stop - place, len(block))
+            begin, end = max(start - place, 0), min(stop - place, len(block))
             if begin < end:
                 yield block[begin:end]
             place += len(block)
-            if stop is not None and place >= stop:
+            if place >= stop:
                 return
 
 
