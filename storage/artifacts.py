@@ -1,0 +1,283 @@
+"""Carrying out recipes: skip what is there, write beside, check, commit.
+
+`produce` is the only way an artifact comes to exist. Its bytes are written in a workspace, hashed,
+moved to `stores/` by one rename, and only then named in the ledger; a kill at any point leaves nothing
+visible. Called by `tasks`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import errno
+import functools
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+
+from storage import leases
+from storage.errors import CorruptArtifact, NoSpace, WorkError
+from storage.home import Home
+from storage.ledger import Commit, Ledger
+from storage.recipes import Recipe, hash_file
+from storage.runs import current_run
+
+__all__ = ["Artifact", "Made", "check_whole", "find", "find_whole", "produce"]
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A committed artifact."""
+
+    id: str
+    kind: str
+    identity: str | None
+    uri: str  # relative to the home
+    row: Mapping[str, Any]
+    reused: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "identity": self.identity,
+            "uri": self.uri,
+            "reused": self.reused,
+        }
+
+
+@dataclass
+class Made:
+    """What a stage says about the files that it has written into its workspace."""
+
+    clips: Sequence[Mapping[str, Any]] = ()
+    metrics: Sequence[Mapping[str, Any]] = ()
+    frames: pa.Table | None = field(default=None)
+
+
+Make = Callable[[Path], Made]
+
+
+def produce(
+    home: Home,
+    recipe: Recipe,
+    make: Make,
+    *,
+    identity: str | None,
+    waiting: Callable[[str], None] | None = None,
+) -> Artifact:
+    """The recipe's artifact: found if it is there and whole, else made by `make` in an empty folder."""
+    ledger = Ledger(home.objects)
+    found = find_whole(home, ledger, recipe, identity)
+    if found is None:
+        found = _make_once(home, ledger, recipe, make, identity, waiting)
+    run = current_run()
+    if run is not None:
+        (run.reused if found.reused else run.made).append(found.id)
+    return found
+
+
+def find(ledger: Ledger, artifact: str, identity: str | None = None) -> Artifact | None:
+    """The committed artifact of this id."""
+    row = ledger.find(artifact, identity)
+    if row is None:
+        return None
+    return Artifact(row["id"], row["kind"], row["identity"], row["uri"], row, reused=True)
+
+
+def find_whole(home: Home, ledger: Ledger, recipe: Recipe, identity: str | None) -> Artifact | None:
+    """The recipe's artifact if the ledger names it and every file has its size."""
+    artifact = find(ledger, recipe.id, identity)
+    if artifact is None:
+        return None
+    try:
+        check_whole(home, artifact)
+    except CorruptArtifact:
+        return None
+    return artifact
+
+
+def check_whole(home: Home, artifact: Artifact, *, read_all: bool = False) -> None:
+    """Raises CorruptArtifact unless every file is there with its size (and, on request, its bytes)."""
+    fs, root = fsspec.core.url_to_fs(home.uri(artifact.uri))
+    try:
+        manifest = fs.cat_file(f"{root}/{MANIFEST}")
+    except OSError as error:
+        raise _broken(artifact, MANIFEST, "is missing") from error
+    if hashlib.sha256(manifest).hexdigest() != artifact.row["content_hash"]:
+        raise _broken(artifact, MANIFEST, "was changed")
+    there = {path: info["size"] for path, info in fs.find(root, detail=True).items()}
+    for name, (size, digest) in json.loads(manifest).items():
+        path = f"{root}/{name}"
+        if path not in there:
+            raise _broken(artifact, name, "is missing")
+        if there[path] != size or (read_all and _digest(fs, path) != digest):
+            raise _broken(artifact, name, "was changed")
+
+
+def _make_once(
+    home: Home,
+    ledger: Ledger,
+    recipe: Recipe,
+    make: Make,
+    identity: str | None,
+    waiting: Callable[[str], None] | None,
+) -> Artifact:
+    def finished() -> bool:
+        return find_whole(home, ledger, recipe, identity) is not None
+
+    seconds = home.settings.lease_seconds
+    with leases.hold(home.objects, recipe.id, seconds, finished=finished, waiting=waiting) as lease:
+        # Another process may have finished between our look and our turn.
+        found = find_whole(home, ledger, recipe, identity)
+        if found is not None:
+            return found
+        if lease is None:
+            raise WorkError("vanished as soon as it was made", where=recipe.id, do="run again")
+        started, begun = dt.datetime.now(dt.UTC), time.monotonic()
+        with _workspace(home, recipe) as workspace:
+            made = make(workspace)
+            content_hash, size = _seal(workspace)
+            lease.check()
+            uri = _publish(home, recipe, workspace)
+        row = {
+            "id": recipe.id,
+            "kind": recipe.kind,
+            "identity": identity,
+            "uri": uri,
+            "content_hash": content_hash,
+            "bytes": size,
+            "recipe": recipe.as_json(),
+            "stage": recipe.stage,
+            "stage_version": recipe.stage_version,
+            "started": started,
+            "seconds": time.monotonic() - begun,
+            **_circumstances(),
+        }
+        lease.check()
+        ledger.commit(Commit(row, _lineage(recipe), made.clips, made.metrics, made.frames))
+        return Artifact(recipe.id, recipe.kind, identity, uri, row)
+
+
+@contextlib.contextmanager
+def _workspace(home: Home, recipe: Recipe) -> Iterator[Path]:
+    root = home.workspace_root()
+    # Only the lease holder is here, so what an earlier holder left of this recipe is garbage.
+    for leftover in root.glob(f"{recipe.id}.*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    workspace = root / f"{recipe.id}.{uuid.uuid4().hex[:8]}"
+    workspace.mkdir()
+    try:
+        yield workspace
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace("the disk is full", where=home.url, do="free some space and run again") from error
+        raise
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+
+
+def _seal(workspace: Path) -> tuple[str, int]:
+    """Writes the manifest; returns its hash, which stands for all the bytes, and their sum."""
+    files = sorted(path for path in workspace.rglob("*") if path.is_file())
+    entries = {str(path.relative_to(workspace)): (path.stat().st_size, hash_file(path)) for path in files}
+    if not entries:
+        raise WorkError("the stage wrote nothing", where=workspace.name, do="report this as a bug")
+    manifest = json.dumps(entries, sort_keys=True, indent=0).encode()
+    (workspace / MANIFEST).write_bytes(manifest)
+    for path in files:
+        _sync(path)
+    return hashlib.sha256(manifest).hexdigest(), sum(size for size, _ in entries.values())
+
+
+def _publish(home: Home, recipe: Recipe, workspace: Path) -> str:
+    uri = f"stores/{recipe.kind}/{recipe.id}"
+    if not home.is_local:
+        fs, target = fsspec.core.url_to_fs(home.uri(uri))
+        fs.put(f"{workspace}/", f"{target}/", recursive=True)
+        return uri
+    path = home.path(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():  # files without a row: a commit that was killed, or an artifact found broken
+        path.rename(workspace.with_name(f"{workspace.name}.old"))
+        shutil.rmtree(workspace.with_name(f"{workspace.name}.old"), ignore_errors=True)
+    workspace.rename(path)
+    _sync(path.parent)
+    return uri
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _lineage(recipe: Recipe) -> list[dict[str, Any]]:
+    inputs = [
+        {"child": recipe.id, "parent": parent, "role": role, "parent_name": None}
+        for role, parent in recipe.inputs.items()
+    ]
+    raw = [
+        {
+            "child": recipe.id,
+            "parent": f"sha256:{source.sha256}",
+            "role": source.role,
+            "parent_name": source.name,
+        }
+        for source in recipe.raw
+    ]
+    return inputs + raw
+
+
+def _circumstances() -> dict[str, Any]:
+    run = current_run()
+    return {
+        "code_revision": _code_revision(),
+        "host": socket.gethostname(),
+        "run_id": run.id if run else None,
+        "flow_run_id": run.flow_run_id if run else None,
+        "task_run_id": run.task_run_id() if run else None,
+    }
+
+
+@functools.cache
+def _code_revision() -> str:
+    """The version, and the commit if this is a checkout."""
+    commit = (
+        subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if shutil.which("git")
+        else None
+    )
+    suffix = f"+{commit.stdout.strip()}" if commit and commit.returncode == 0 else ""
+    return package_version("memdub") + suffix
+
+
+def _digest(fs: Any, path: str) -> str:
+    with fs.open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _broken(artifact: Artifact, name: str, what: str) -> CorruptArtifact:
+    return CorruptArtifact(f"{name} {what}", where=artifact.id, do="run its stage again to make it anew")

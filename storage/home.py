@@ -1,0 +1,89 @@
+"""The home: one place under which everything lives, and the settings that the environment gives.
+
+    raw/<identity>/*.mp4        what a refresh looks at
+    identities/<slug>/          consent records
+    stores/<kind>/<id>/         media and Zarr, by artifact id
+    ledger/<table>/             Parquet that anyone may read
+    out/                        dubs and reports
+    weights/                    weights the user gave
+    .leases/ .work/             leases, and work that is not committed yet
+
+Called by `tasks` and `flows`, and by the rooms beside it. A home is a local folder or an object store.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from storage.errors import HomeError, RequestError
+from storage.objects import LocalObjects, Objects, open_objects
+
+__all__ = ["SLUG", "Home", "Settings", "check_slug"]
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+class Settings(BaseSettings):
+    """Every number that a deployment may change; each is read from MEMDUB_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="MEMDUB_", extra="ignore")
+
+    home: str = "./data"
+    max_video_bytes: int = Field(default=20 * 2**30, gt=0)
+    min_seconds: float = Field(default=1.0, ge=0)
+    min_side: int = Field(default=64, ge=16)
+    # A holder beats three times in this span; who sees no beat for all of it takes the work over.
+    lease_seconds: float = Field(default=15.0, gt=0)
+
+
+class Home:
+    """Where things lie under one root URL."""
+
+    def __init__(self, url: str | Path | None = None, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.url = str(url or self.settings.home)
+
+    @cached_property
+    def objects(self) -> Objects:
+        return open_objects(self.url)
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.objects, LocalObjects)
+
+    def uri(self, key: str) -> str:
+        """Where `key` lies: a path on this machine, or a URL."""
+        return self.objects.uri(key)
+
+    def path(self, key: str) -> Path:
+        """The local path of `key`; an object store has none."""
+        if isinstance(self.objects, LocalObjects):
+            return self.objects.root / key
+        raise HomeError(
+            "this step needs a local folder",
+            where=self.url,
+            do="set MEMDUB_HOME to a folder for it",
+        )
+
+    def workspace_root(self) -> Path:
+        """Where uncommitted work is written: beside the stores, so that publishing is one rename."""
+        root = self.path(".work") if self.is_local else Path(tempfile.gettempdir()) / "memdub-work"
+        root.mkdir(parents=True, exist_ok=True)
+        return root
+
+
+def check_slug(identity: str) -> str:
+    """The identity itself, if it is a legal slug: anything else could leave its folder."""
+    if SLUG.fullmatch(identity):
+        return identity
+    raise RequestError(
+        "not a name for an identity",
+        where=repr(identity),
+        do="use 1 to 63 of a-z, 0-9, '_' and '-', beginning with a letter or digit",
+    )

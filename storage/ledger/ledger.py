@@ -1,0 +1,125 @@
+"""Committing to the ledger and finding things in it.
+
+Called by `storage.artifacts` and by the flows' run records; everyone else reads.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from storage.ledger.schemas import TABLES, TableSpec
+from storage.ledger.segments import Table
+from storage.objects import Objects
+
+__all__ = ["Commit", "Ledger", "Row"]
+
+Row = Mapping[str, Any]
+ROOT = "ledger"
+# No slug begins with an underscore, so this partition can be nobody's.
+NOBODY = "_general"
+
+
+@dataclass(frozen=True)
+class Commit:
+    """All rows of one artifact."""
+
+    artifact: Row
+    lineage: Sequence[Row] = ()
+    clips: Sequence[Row] = ()
+    metrics: Sequence[Row] = ()
+    frames: pa.Table | None = None
+
+
+@dataclass
+class Ledger:
+    """The tables under one home."""
+
+    objects: Objects
+    tables: dict[str, Table] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tables = {name: Table(self.objects, ROOT, spec) for name, spec in TABLES.items()}
+
+    def commit(self, *commits: Commit) -> None:
+        """Make the artifacts exist: whole, or not at all."""
+        for commit in commits:
+            if commit.frames is not None:
+                self._write_frames(commit)
+        for name in ("lineage", "clips", "metrics", "artifacts"):
+            rows: dict[str, list[Row]] = defaultdict(list)
+            for commit in commits:
+                own = [commit.artifact] if name == "artifacts" else getattr(commit, name)
+                rows[_slug_partition(commit.artifact["identity"])].extend(own)
+            for partition, own_rows in rows.items():
+                if own_rows:
+                    self.tables[name].write(partition, _table(TABLES[name], own_rows))
+
+    def record(self, name: str, row: Row) -> None:
+        """Add a row to `runs` or `failures`."""
+        when = row["started"] if name == "runs" else row["failed_at"]
+        self.tables[name].write(f"month={when:%Y-%m}", _table(TABLES[name], [row]))
+
+    def find(self, artifact: str, identity: str | None = None) -> dict[str, Any] | None:
+        """The artifact's row, if it is committed. Knowing the identity spares reading the others'."""
+        partition = None if identity is None else _slug_partition(identity)
+        rows = self.tables["artifacts"].read(partition=partition)
+        found = rows.filter(pc.equal(rows["id"], artifact)).to_pylist()
+        return found[0] if found else None
+
+    def rows(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A whole table."""
+        return self.tables[name].read(columns)
+
+    def remove(self, artifacts: Iterable[str]) -> None:
+        """Take artifacts out: first their own rows, so that none is visible in part, then the rest."""
+        gone = sorted(artifacts)
+        for name, column in (
+            ("artifacts", "id"),
+            ("lineage", "child"),
+            ("clips", "id"),
+            ("metrics", "artifact"),
+        ):
+            self.tables[name].remove(column, gone)
+
+    def sweep(self) -> int:
+        """Remove rows whose artifact never came (its commit was killed); returns how many artifacts."""
+        known = set(self.rows("artifacts", ["id"])["id"].to_pylist())
+        owners = {"lineage": "child", "clips": "id", "metrics": "artifact"}
+        orphans = {
+            owner
+            for name, column in owners.items()
+            for owner in self.rows(name, [column])[column].to_pylist()
+            if owner not in known
+        }
+        if orphans:
+            self.remove(orphans)
+        return len(orphans)
+
+    def compact(self) -> int:
+        """Free what the growing of segments left behind, while writers go on; returns bytes."""
+        return sum(table.compact() for table in self.tables.values())
+
+    def _write_frames(self, commit: Commit) -> None:
+        assert commit.frames is not None
+        partition = _slug_partition(commit.artifact["identity"])
+        rows = commit.frames.select(TABLES["frames"].schema.names).cast(TABLES["frames"].schema)
+        self.tables["frames"].write_file(partition, commit.artifact["id"], rows)
+
+
+def _slug_partition(identity: str | None) -> str:
+    # The column `identity` is in the files; the folder has another name because readers guess the
+    # type of a folder's value, and an identity called 007 must not become the number 7.
+    return f"slug={identity or NOBODY}"
+
+
+def _table(spec: TableSpec, rows: Sequence[Row]) -> pa.Table:
+    unknown = {name for row in rows for name in row} - set(spec.schema.names)
+    if unknown:
+        raise KeyError(f"no such columns in {spec.name}: {', '.join(sorted(unknown))}")
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=spec.schema)

@@ -1,0 +1,96 @@
+"""Questions to the ledger: SQL over its tables, and where an artifact came from.
+
+Called by `flows`. DuckDB reads the same Parquet files that any analyst reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from storage.errors import RequestError
+from storage.ledger.ledger import Ledger
+from storage.ledger.schemas import TABLES
+from storage.objects import LocalObjects
+
+__all__ = ["Node", "connect", "lineage_of", "resolve"]
+
+# Rows of these tables count only when the artifact that owns them was committed.
+OWNERS = {"lineage": "child", "clips": "id", "frames": "artifact", "metrics": "artifact"}
+
+
+@dataclass
+class Node:
+    """An artifact or raw file, and what it was made from (or what was made from it)."""
+
+    id: str
+    kind: str
+    role: str
+    row: dict[str, Any]
+    children: list[Node] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"id": self.id, "kind": self.kind, "role": self.role, **self.row} | {
+            "parents": [child.as_dict() for child in self.children]
+        }
+
+
+def connect(ledger: Ledger) -> duckdb.DuckDBPyConnection:
+    """DuckDB in memory, with a view for each table."""
+    connection = duckdb.connect()
+    for name in TABLES:
+        source = _source(connection, ledger, name)
+        owner = OWNERS.get(name)
+        where = f" where {owner} in (select id from artifacts)" if owner else ""
+        connection.execute(f"create view {name} as select {_columns(name)} from {source}{where}")
+    return connection
+
+
+def resolve(ledger: Ledger, prefix: str) -> str:
+    """The one artifact whose id begins with `prefix`."""
+    ids = [i for i in ledger.rows("artifacts", ["id"])["id"].to_pylist() if i.startswith(prefix)]
+    if len(ids) == 1 or prefix in ids:
+        return prefix if prefix in ids else str(ids[0])
+    what = "no artifact has this id" if not ids else f"{len(ids)} artifacts begin so"
+    raise RequestError(what, where=prefix, do='see: memdub query "select id, kind, identity from artifacts"')
+
+
+def lineage_of(ledger: Ledger, artifact: str) -> Node:
+    """The tree of all that `artifact` was made from, down to raw files."""
+    rows = {row["id"]: row for row in ledger.rows("artifacts").to_pylist()}
+    edges: dict[str, list[dict[str, Any]]] = {}
+    for edge in ledger.rows("lineage").to_pylist():
+        edges.setdefault(edge["child"], []).append(edge)
+
+    def node(name: str, role: str, parent_name: str | None, above: tuple[str, ...]) -> Node:
+        row = rows.get(name)
+        if row is None:
+            kind = "raw file" if name.startswith("sha256:") else "missing"
+            return Node(name, kind, role, {"name": parent_name})
+        about = {key: row[key] for key in ("identity", "uri", "stage", "stage_version", "started", "seconds")}
+        made = Node(name, row["kind"], role, about)
+        for edge in edges.get(name, ()):
+            if edge["parent"] not in above:
+                made.children.append(node(edge["parent"], edge["role"], edge["parent_name"], (*above, name)))
+        return made
+
+    return node(artifact, "", None, ())
+
+
+def _source(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str) -> str:
+    table = ledger.tables[name]
+    keys = table.keys()
+    if keys and isinstance(ledger.objects, LocalObjects):
+        pattern = ledger.objects.uri(f"{table.folder}/**/*.parquet").replace("'", "''")
+        return f"read_parquet('{pattern}', union_by_name => true, hive_partitioning => false)"
+    # DuckDB would download an extension to read an object store: hand it the rows instead.
+    rows: pa.Table = table.read() if keys else table.spec.schema.empty_table()
+    connection.register(f"_{name}", rows)
+    return f"_{name}"
+
+
+def _columns(name: str) -> str:
+    return ", ".join(f'"{column}"' for column in TABLES[name].schema.names)

@@ -1,0 +1,266 @@
+"""Small objects that many processes change at once: the one primitive under ledger and leases.
+
+`write_if` replaces an object only if it is still the version that was read. Locally the compare runs
+under a kernel lock that dies with its process, and the change is one rename; on S3 the server compares
+the ETag (If-Match, If-None-Match). Called by the other rooms of `storage` only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import threading
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from storage.errors import HomeError, NoSpace
+
+__all__ = ["LocalObjects", "MemoryObjects", "Objects", "S3Objects", "Version", "open_objects"]
+
+Version = str
+TEMPORARY = ".tmp-"
+
+
+class Objects(ABC):
+    """Bytes by key under one root, with conditional replacement."""
+
+    @abstractmethod
+    def uri(self, key: str) -> str: ...
+
+    @abstractmethod
+    def read(self, key: str) -> tuple[bytes, Version] | None:
+        """The bytes and their version; None where there is no such object."""
+
+    @abstractmethod
+    def versions(self, prefix: str) -> dict[str, Version]:
+        """Every object at or below the folder `prefix`, by key; hidden names are left out."""
+
+    @abstractmethod
+    def write_if(self, key: str, data: bytes, version: Version | None) -> bool:
+        """Replace the object if it is still `version` (None: if absent). Call inside `exclusive`."""
+
+    @abstractmethod
+    def delete_if(self, key: str, version: Version) -> bool:
+        """Delete the object if it is still `version`. Call inside `exclusive`."""
+
+    @abstractmethod
+    def exclusive(self, folder: str) -> contextlib.AbstractContextManager[None]:
+        """Keeps other local processes out of `folder`, to spare them lost attempts."""
+
+
+class LocalObjects(Objects):
+    """A folder on this machine, or on a file system that all machines mount."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def uri(self, key: str) -> str:
+        return str(self.root / key)
+
+    def read(self, key: str) -> tuple[bytes, Version] | None:
+        try:
+            with (self.root / key).open("rb") as file:
+                return file.read(), _stamp(os.fstat(file.fileno()))
+        except FileNotFoundError:
+            return None
+
+    def versions(self, prefix: str) -> dict[str, Version]:
+        found: dict[str, Version] = {}
+        for folder, folders, names in os.walk(self.root / prefix):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                if name.startswith("."):
+                    continue
+                path = Path(folder) / name
+                with contextlib.suppress(FileNotFoundError):
+                    found[str(path.relative_to(self.root))] = _stamp(path.stat())
+        return found
+
+    def write_if(self, key: str, data: bytes, version: Version | None) -> bool:
+        path = self.root / key
+        if self._version(path) != version:
+            return False
+        temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        try:
+            _write_durably(temporary, data)
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise _full(error, path, len(data)) from error
+        return True
+
+    def delete_if(self, key: str, version: Version) -> bool:
+        path = self.root / key
+        if self._version(path) != version:
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
+    @contextlib.contextmanager
+    def exclusive(self, folder: str) -> Iterator[None]:
+        path = self.root / folder / ".lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = path.open("ab")
+        except OSError as error:
+            raise _full(error, path, 0) from error
+        with lock:
+            # The kernel lets go when the holder dies: no lock can stay behind.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @staticmethod
+    def _version(path: Path) -> Version | None:
+        try:
+            return _stamp(path.stat())
+        except FileNotFoundError:
+            return None
+
+
+class S3Objects(Objects):
+    """A bucket of any S3-compatible server that honours conditional writes."""
+
+    def __init__(self, url: str) -> None:
+        import s3fs
+
+        self.url = url.rstrip("/")
+        self._root = self.url.removeprefix("s3://")
+        self._fs: Any = s3fs.S3FileSystem(use_listings_cache=False)
+
+    def uri(self, key: str) -> str:
+        return f"{self.url}/{key}"
+
+    def read(self, key: str) -> tuple[bytes, Version] | None:
+        bucket, _, name = f"{self._root}/{key}".partition("/")
+        try:
+            answer = self._fs.call_s3("get_object", Bucket=bucket, Key=name)
+        except FileNotFoundError:
+            return None
+        return _body(self._fs, answer), answer["ETag"]
+
+    def versions(self, prefix: str) -> dict[str, Version]:
+        found = self._fs.find(f"{self._root}/{prefix}", detail=True)
+        keys = {path.removeprefix(f"{self._root}/"): entry["ETag"] for path, entry in sorted(found.items())}
+        return {key: tag for key, tag in keys.items() if not _is_hidden(key, prefix)}
+
+    def write_if(self, key: str, data: bytes, version: Version | None) -> bool:
+        condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
+        return self._conditional("put_object", key, Body=data, **condition)
+
+    def delete_if(self, key: str, version: Version) -> bool:
+        # Deletes are not conditional on every server; leases expire, so a rare extra delete is harmless.
+        held = self.read(key)
+        if held is None or held[1] != version:
+            return False
+        self._fs.rm_file(f"{self._root}/{key}")
+        return True
+
+    def exclusive(self, folder: str) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def _conditional(self, call: str, key: str, **arguments: object) -> bool:
+        bucket, _, name = f"{self._root}/{key}".partition("/")
+        try:
+            self._fs.call_s3(call, Bucket=bucket, Key=name, **arguments)
+        except (OSError, ValueError) as error:
+            # 412: another writer was first. 409: two conditional writes met. 404: the object went away.
+            if any(word in repr(error) for word in ("PreconditionFailed", "412", "Conflict", "NoSuchKey")):
+                return False
+            if isinstance(error, FileNotFoundError):
+                return False
+            raise
+        return True
+
+
+class MemoryObjects(Objects):
+    """A home that lives in this process only: for tests and trials."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._held: dict[str, tuple[bytes, Version]] = {}
+        self._lock = threading.RLock()
+
+    def uri(self, key: str) -> str:
+        return f"{self.url.rstrip('/')}/{key}"
+
+    def read(self, key: str) -> tuple[bytes, Version] | None:
+        return self._held.get(key)
+
+    def versions(self, prefix: str) -> dict[str, Version]:
+        return {
+            key: held[1]
+            for key, held in sorted(self._held.items())
+            if key.startswith(f"{prefix}/") and not _is_hidden(key, prefix)
+        }
+
+    def write_if(self, key: str, data: bytes, version: Version | None) -> bool:
+        if self._held.get(key, (b"", None))[1] != version:
+            return False
+        self._held[key] = (data, uuid.uuid4().hex)
+        return True
+
+    def delete_if(self, key: str, version: Version) -> bool:
+        if self._held.get(key, (b"", None))[1] != version:
+            return False
+        del self._held[key]
+        return True
+
+    @contextlib.contextmanager
+    def exclusive(self, folder: str) -> Iterator[None]:
+        with self._lock:
+            yield
+
+
+def open_objects(url: str) -> Objects:
+    """The objects under `url`: a folder, s3://bucket/prefix, or memory://."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme == "file":
+        return LocalObjects(Path(rest if separator else url).expanduser().resolve())
+    if scheme == "memory":
+        return MemoryObjects(url)
+    if scheme == "s3":
+        return S3Objects(url)
+    raise HomeError(
+        f"{scheme}:// has no conditional writes that memdub knows",
+        where=url,
+        do="use a folder or s3://bucket/prefix",
+    )
+
+
+def _is_hidden(key: str, prefix: str) -> bool:
+    return any(part.startswith(".") for part in key.removeprefix(prefix).split("/"))
+
+
+def _stamp(stat: os.stat_result) -> Version:
+    return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _full(error: OSError, path: Path, needed: int) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(f"no room for {needed} bytes", where=path, do="free some space and run again")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+        return HomeError(f"cannot be written ({error.strerror})", where=path, do="set MEMDUB_HOME elsewhere")
+    return error
+
+
+def _body(fs: Any, answer: Any) -> bytes:
+    import fsspec.asyn
+
+    async def read() -> bytes:
+        async with answer["Body"] as stream:
+            return bytes(await stream.read())
+
+    return bytes(fsspec.asyn.sync(fs.loop, read))

@@ -1,0 +1,130 @@
+"""Runs: what was asked for, what it made, what it reused, how it ended.
+
+A flow opens a run; `storage.artifacts` notes in it what was made and what was found; its row is written
+when it ends, also when it fails. Called by `flows` (`run`) and `storage.artifacts` (`current_run`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import datetime as dt
+import json
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage.errors import MemdubError, RequestError
+from storage.ledger import Ledger
+
+__all__ = ["Run", "current_run", "run"]
+
+
+@dataclass
+class Run:
+    """One run of a flow, while it runs."""
+
+    flow: str
+    identity: str | None
+    arguments: Mapping[str, Any]
+    started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+    made: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+    status: str = "done"
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        self.id = f"{self.started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+    @property
+    def flow_run_id(self) -> str | None:
+        return _prefect_id("FlowRunContext", "flow_run")
+
+    def task_run_id(self) -> str | None:
+        return _prefect_id("TaskRunContext", "task_run")
+
+
+_CURRENT: contextvars.ContextVar[Run | None] = contextvars.ContextVar("memdub_run", default=None)
+
+
+def current_run() -> Run | None:
+    """The run that this work belongs to, if any."""
+    return _CURRENT.get()
+
+
+@contextlib.contextmanager
+def run(
+    ledger: Ledger, flow: str, *, identity: str | None = None, arguments: Mapping[str, Any] | None = None
+) -> Iterator[Run]:
+    """Everything produced inside belongs to this run. A request that was wrong leaves no row."""
+    it = Run(flow, identity, arguments or {})
+    token = _CURRENT.set(it)
+    begun = time.monotonic()
+    try:
+        yield it
+    except RequestError:
+        it.status = "refused"
+        raise
+    except KeyboardInterrupt:
+        it.status = "interrupted"
+        raise
+    except Exception:
+        it.status = "failed"
+        raise
+    finally:
+        _CURRENT.reset(token)
+        if it.status != "refused" or it.made:
+            ledger.record("runs", _row(it, time.monotonic() - begun))
+
+
+def record_failure(
+    ledger: Ledger,
+    it: Run,
+    *,
+    stage: str,
+    subject: str,
+    error: MemdubError,
+    identity: str | None,
+    attempt: int = 1,
+) -> None:
+    """Nothing is dropped silently: what a stage refuses is a row."""
+    row = {
+        "id": uuid.uuid4().hex,
+        "run_id": it.id,
+        "identity": identity,
+        "stage": stage,
+        "subject": subject,
+        "reason": str(error),
+        "error": type(error).__name__,
+        "attempt": attempt,
+        "failed_at": dt.datetime.now(dt.UTC),
+    }
+    ledger.record("failures", row)
+
+
+def _row(it: Run, seconds: float) -> dict[str, Any]:
+    return {
+        "id": it.id,
+        "flow": it.flow,
+        "identity": it.identity,
+        "arguments": json.dumps(it.arguments, sort_keys=True, default=str),
+        "status": it.status,
+        "started": it.started,
+        "seconds": seconds,
+        "host": socket.gethostname(),
+        "made": it.made,
+        "reused": it.reused,
+        "flow_run_id": it.flow_run_id,
+    }
+
+
+def _prefect_id(context: str, attribute: str) -> str | None:
+    """The id of the surrounding Prefect run; Prefect is not imported for the asking."""
+    prefect = sys.modules.get("prefect.context")
+    held = getattr(prefect, context).get() if prefect else None
+    owner = getattr(held, attribute, None)
+    return str(owner.id) if owner is not None else None

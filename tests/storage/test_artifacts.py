@@ -1,0 +1,203 @@
+"""Recipes are carried out once, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from storage.artifacts import Made, check_whole, find, produce
+from storage.errors import CorruptArtifact, LeaseLost, WorkError
+from storage.home import Home, Settings
+from storage.leases import hold
+from storage.ledger import Ledger
+from storage.objects import open_objects
+from storage.recipes import RawSource, Recipe
+from storage.runs import run
+from tests.helpers.killing import kill_at_random
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def recipe(name: str = "x", **parameters: object) -> Recipe:
+    return Recipe(
+        "clip", "ingest", 1, {"name": name, **parameters}, raw=(RawSource("source", "00ff", "a.mp4"),)
+    )
+
+
+def make(workspace: Path) -> Made:
+    (workspace / "sub").mkdir()
+    (workspace / "video.bin").write_bytes(b"v" * 10_000)
+    (workspace / "sub" / "sound.bin").write_bytes(b"s" * 5_000)
+    return Made()
+
+
+def test_the_same_recipe_is_made_once_and_then_found(home: Home) -> None:
+    calls = []
+
+    def counted(workspace: Path) -> Made:
+        calls.append(workspace)
+        return make(workspace)
+
+    first = produce(home, recipe(), counted, identity="anna")
+    second = produce(home, recipe(), counted, identity="anna")
+    assert (first.reused, second.reused, len(calls)) == (False, True, 1)
+    assert first.id == second.id == recipe().id
+    assert first.row["bytes"] == 15_000
+    check_whole(home, second, read_all=True)
+
+
+def test_an_id_is_the_recipe_and_not_the_files_name() -> None:
+    renamed = Recipe("clip", "ingest", 1, {"name": "x"}, raw=(RawSource("source", "00ff", "other name.mp4"),))
+    assert renamed.id == recipe().id
+    different = [
+        recipe("y"),
+        Recipe("clip", "ingest", 2, {"name": "x"}, raw=recipe().raw),
+        Recipe("clip", "ingest", 1, {"name": "x"}),
+        Recipe("clip", "ingest", 1, {"name": "x"}, inputs={"clip": "clip-1"}, raw=recipe().raw),
+        Recipe("dub", "ingest", 1, {"name": "x"}, raw=recipe().raw),
+    ]
+    assert len({other.id for other in different} | {recipe().id}) == 6
+
+
+def test_parameters_that_have_no_spelling_are_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        _ = recipe(speed=float("nan")).id
+
+
+def test_a_failing_stage_leaves_nothing(home: Home) -> None:
+    def broken(workspace: Path) -> Made:
+        (workspace / "half").write_bytes(b"half")
+        raise WorkError("broke", where="here", do="mend it")
+
+    with pytest.raises(WorkError):
+        produce(home, recipe(), broken, identity="anna")
+    assert find(Ledger(home.objects), recipe().id) is None
+    assert not list(home.path(".work").iterdir())
+    assert not home.path("stores").exists()
+    assert produce(home, recipe(), make, identity="anna").reused is False
+
+
+def test_what_was_deleted_or_changed_on_disk_is_made_again(home: Home) -> None:
+    made = produce(home, recipe(), make, identity="anna")
+    file = home.path(made.uri) / "video.bin"
+    file.write_bytes(b"short")
+    with pytest.raises(CorruptArtifact, match=r"video\.bin was changed"):
+        check_whole(home, made)
+    again = produce(home, recipe(), make, identity="anna")
+    assert again.reused is False
+    assert file.stat().st_size == 10_000
+    assert len(Ledger(home.objects).rows("artifacts")) == 1
+    file.write_bytes(b"w" * 10_000)
+    check_whole(home, again)
+    with pytest.raises(CorruptArtifact):
+        check_whole(home, again, read_all=True)
+
+
+def test_a_run_remembers_what_it_made_and_what_it_reused(home: Home) -> None:
+    ledger = Ledger(home.objects)
+    with run(ledger, "ingest", arguments={"videos": ["a.mp4"]}):
+        produce(home, recipe(), make, identity="anna")
+    with run(ledger, "ingest"):
+        produce(home, recipe(), make, identity="anna")
+    with pytest.raises(WorkError), run(ledger, "ingest"):
+        raise WorkError("no")
+    rows = ledger.rows("runs").to_pylist()
+    assert [(len(row["made"]), len(row["reused"]), row["status"]) for row in rows] == [
+        (1, 0, "done"),
+        (0, 1, "done"),
+        (0, 0, "failed"),
+    ]
+    assert json.loads(rows[0]["arguments"]) == {"videos": ["a.mp4"]}
+
+
+def slow_worker(home: str, started: object, may_finish: object) -> None:
+    def slow(workspace: Path) -> Made:
+        started.set()  # type: ignore[attr-defined]
+        assert may_finish.wait(60)  # type: ignore[attr-defined]
+        return make(workspace)
+
+    produce(Home(home), recipe(), slow, identity="anna")
+
+
+def test_of_two_processes_one_works_and_the_other_waits(home: Home) -> None:
+    started, may_finish = SPAWN.Event(), SPAWN.Event()
+    worker = SPAWN.Process(target=slow_worker, args=(home.url, started, may_finish))
+    worker.start()
+    assert started.wait(60)
+    waited: list[str] = []
+
+    def on_waiting(holder: str) -> None:
+        waited.append(holder)
+        may_finish.set()
+
+    def never(workspace: Path) -> Made:
+        raise AssertionError("both worked")
+
+    found = produce(home, recipe(), never, identity="anna", waiting=on_waiting)
+    worker.join()
+    assert found.reused
+    assert f"process {worker.pid}" in waited[0]
+
+
+def test_a_dead_holders_work_is_taken_over_at_once(home: Home) -> None:
+    """With an hour's lease: the kernel says that the holder is gone, nobody waits for its silence."""
+    started, may_finish = SPAWN.Event(), SPAWN.Event()
+    worker = SPAWN.Process(target=slow_worker, args=(home.url, started, may_finish))
+    worker.start()
+    assert started.wait(60)
+    worker.kill()
+    worker.join()
+    patient = Home(home.url, Settings(lease_seconds=3600))
+    assert produce(patient, recipe(), make, identity="anna").reused is False
+    assert not list(home.path(".leases").glob("*.json"))
+
+
+def test_a_silent_holder_elsewhere_is_taken_over_and_may_not_commit(home: Home, monkeypatch) -> None:
+    """A holder on another machine whose heart stopped: its late commit is refused."""
+    monkeypatch.setattr("storage.leases._me", lambda: {"host": "elsewhere", "pid": 1, "born": "1"})
+    with hold(home.objects, "work", 0.3) as first:
+        assert first is not None
+        first._done.set()  # no more beats, as when a machine is cut off
+        with hold(home.objects, "work", 0.3) as second:
+            assert second is not None
+            first._done.clear()
+            with pytest.raises(LeaseLost):
+                first.check()
+            second.check()
+
+
+def test_a_beating_holder_keeps_its_lease_past_its_length(home: Home) -> None:
+    with hold(home.objects, "work", 0.2) as first:
+        assert first is not None
+        beats = first._beats
+        while first._beats < beats + 6:  # twice the lease's length
+            first._done.wait(0.05)
+        first.check()
+
+
+def produce_until_killed(home: str, name: str, said: Connection) -> None:
+    for i in itertools.count():
+        made = produce(Home(home), recipe(f"{name}-{i % 7}", i=i), make, identity="anna")
+        said.send(made.id)
+
+
+def test_kill_nine_at_random_points_of_a_stage(home: Home) -> None:
+    """A hundred stages killed: every artifact in the ledger is whole to the byte, and the next run works."""
+    said: set[str] = set()
+    for round_ in range(100):
+        said |= kill_at_random(produce_until_killed, (home.url, f"w{round_ % 10}"), seed=round_)
+    ledger = Ledger(open_objects(home.url))
+    ids = ledger.rows("artifacts")["id"].to_pylist()
+    assert len(ids) == len(set(ids))
+    assert said <= set(ids)
+    for name in ids:
+        artifact = find(ledger, name)
+        assert artifact is not None
+        check_whole(home, artifact, read_all=True)
+    for i in range(20):
+        produce(home, recipe("w0-0", i=i), make, identity="anna")

@@ -1,0 +1,94 @@
+"""Nobody is touched without a record that covers it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from storage import consent
+from storage.errors import ConsentError, RequestError
+from storage.home import Home
+
+RECORD = """
+subject = "Anna Example"
+scope = ["ingest", "train"]
+given_by = "Anna Example"
+given_on = 2026-01-01
+expires = 2026-12-31
+purpose = "a course"
+"""
+
+
+def keep(home: Home, text: str, identity: str = "anna") -> None:
+    path = home.path(f"identities/{identity}/consent.toml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_record_allows_its_scope_until_it_expires(home: Home) -> None:
+    keep(home, RECORD)
+    record = consent.require(home, "anna", "train", today=dt.date(2026, 6, 1))
+    assert record.subject == "Anna Example"
+    assert consent.require(home, "anna", "ingest", today=dt.date(2026, 12, 31))
+    assert consent.identities(home) == ["anna"]
+
+
+@pytest.mark.parametrize(
+    ("purpose", "day", "words"),
+    [
+        ("dub", dt.date(2026, 6, 1), "covers ingest, train, not dub"),
+        ("train", dt.date(2027, 1, 1), "expired on 2026-12-31"),
+        ("train", dt.date(2025, 12, 31), "begins on 2026-01-01"),
+    ],
+)
+def test_what_it_does_not_cover_is_refused(
+    home: Home, purpose: consent.Purpose, day: dt.date, words: str
+) -> None:
+    keep(home, RECORD)
+    with pytest.raises(ConsentError, match=words):
+        consent.require(home, "anna", purpose, today=day)
+
+
+def test_no_record_is_refused_with_the_place_to_put_one(home: Home) -> None:
+    with pytest.raises(ConsentError, match=r"identities/bob/consent\.toml: bob has no consent record"):
+        consent.require(home, "bob", "ingest")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("purpose", "porpoise"), "purpose is missing, porpoise is not a field"),
+        (('"train"]', '"fly"]'), "scope has 'fly'"),
+        (("2026-12-31", '"soon"'), "expires = 'soon' is not usable"),
+        (('"Anna Example"\nscope', '""\nscope'), "subject = '' is not usable"),
+        (("= [", "= ["[:1]), "not a TOML file"),
+    ],
+)
+def test_a_record_that_is_not_whole_is_refused(home: Home, change: tuple[str, str], words: str) -> None:
+    keep(home, RECORD.replace(*change, 1))
+    with pytest.raises(ConsentError, match=words):
+        consent.read(home, "anna")
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", "Obama", "", "-x", "x/y", "é", "a" * 64, ".x"])
+def test_names_that_could_leave_their_folder_are_refused(home: Home, name: str) -> None:
+    with pytest.raises(RequestError, match="not a name for an identity"):
+        consent.read(home, name)
+
+
+def test_a_brought_record_is_kept_only_if_it_is_whole(home: Home, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text(RECORD)
+    bad.write_text("subject = 1")
+    with pytest.raises(ConsentError):
+        consent.store(home, "anna", bad)
+    assert consent.identities(home) == []
+    consent.store(home, "anna", good)
+    assert consent.read(home, "anna").scope == {"ingest", "train"}
+
+
+def test_a_puppets_record_says_that_nobody_is_shown(home: Home) -> None:
+    consent.write_synthetic(home, "puppet", "Puppet 3", today=dt.date(2024, 2, 29))
+    assert consent.require(home, "puppet", "dub", today=dt.date(2030, 1, 1)).synthetic

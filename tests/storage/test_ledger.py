@@ -1,0 +1,223 @@
+"""The ledger under many writers, kills, readers that know nothing of us, and old files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import itertools
+import json
+import multiprocessing
+from collections import Counter
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from storage.ledger import Commit, Ledger, connect, lineage_of
+from storage.ledger import segments as segments_module
+from storage.ledger.query import resolve
+from storage.objects import open_objects
+from tests.helpers.killing import kill_at_random
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def commit(name: str, identity: str | None = "anna", parents: tuple[str, ...] = ("sha256:0",)) -> Commit:
+    row = {
+        "id": name,
+        "kind": "clip",
+        "identity": identity,
+        "uri": f"stores/clip/{name}",
+        "content_hash": hashlib.sha256(name.encode()).hexdigest(),
+        "bytes": 1,
+        "recipe": json.dumps({"name": name}),
+        "stage": "ingest",
+        "stage_version": 1,
+        "code_revision": "test",
+        "started": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+        "seconds": 0.5,
+        "host": "here",
+        "run_id": "run",
+    }
+    return Commit(
+        row, [{"child": name, "parent": p, "role": "source", "parent_name": "a.mp4"} for p in parents]
+    )
+
+
+def write_many(home: str, writer: int, count: int) -> None:
+    ledger = Ledger(open_objects(home))
+    for i in range(count):
+        ledger.commit(commit(f"clip-{writer}-{i}"))
+
+
+def plain_ids(home: Path) -> list[str]:
+    """What somebody sees who has DuckDB and nothing of ours."""
+    pattern = home / "ledger/artifacts/**/*.parquet"
+    return [
+        row[0] for row in duckdb.connect().execute(f"select id from read_parquet('{pattern}')").fetchall()
+    ]
+
+
+def test_many_processes_commit_at_once_and_plain_readers_see_each_row_once(tmp_path: Path) -> None:
+    """Eight writers of 500 each, while DuckDB and pandas read the bare files and never see a row twice."""
+    Ledger(open_objects(str(tmp_path))).commit(commit("first"))
+    writers = [SPAWN.Process(target=write_many, args=(str(tmp_path), w, 500)) for w in range(8)]
+    for writer in writers:
+        writer.start()
+    seen, looks = 0, 0
+    while any(writer.is_alive() for writer in writers):
+        ids = plain_ids(tmp_path)
+        frame = pd.read_parquet(tmp_path / "ledger" / "artifacts", columns=["id"])
+        assert len(ids) == len(set(ids))
+        assert frame["id"].is_unique
+        assert seen <= len(ids) <= len(frame), "a committed row vanished"
+        seen, looks = len(frame), looks + 1
+    assert [writer.exitcode for writer in writers] == [0] * 8
+    expected = {"first"} | {f"clip-{w}-{i}" for w in range(8) for i in range(500)}
+    ids = plain_ids(tmp_path)
+    assert len(ids) == 4001
+    assert set(ids) == expected
+    assert looks > 20
+    lineage = Ledger(open_objects(str(tmp_path))).rows("lineage")
+    assert sorted(lineage["child"].to_pylist()) == sorted(expected)
+
+
+def test_compaction_moves_nothing_and_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments_module, "SEGMENT_BYTES", 2**17)
+    ledger = Ledger(open_objects(str(tmp_path)))
+    for i in range(60):
+        ledger.commit(commit(f"a{i}"))
+    writer = SPAWN.Process(target=write_many, args=(str(tmp_path), 0, 150))
+    writer.start()
+    freed = 0
+    while writer.is_alive():
+        freed += ledger.tables["artifacts"].compact(idle_seconds=0)
+        ids = plain_ids(tmp_path)
+        assert len(ids) == len(set(ids))
+    writer.join()
+    assert writer.exitcode == 0
+    assert freed > 0
+    assert sorted(plain_ids(tmp_path)) == sorted(
+        [f"a{i}" for i in range(60)] + [f"clip-0-{i}" for i in range(150)]
+    )
+
+
+def test_an_older_footer_still_reads_the_older_state(tmp_path: Path) -> None:
+    """The promise that makes growing safe: bytes that a reader may still ask for stay where they were."""
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ledger.commit(commit("a"))
+    file = next(tmp_path.glob("ledger/artifacts/**/*.parquet"))
+    before = file.read_bytes()
+    footer = pq.read_metadata(file)
+    for i in range(10):
+        ledger.commit(commit(f"b{i}"))
+    assert file.read_bytes().startswith(before)
+    with pq.ParquetFile(file, metadata=footer) as stale:
+        assert stale.read(["id"])["id"].to_pylist() == ["a"]
+    ledger.tables["artifacts"].compact(idle_seconds=0)
+    assert len(pq.read_table(file)) == 11
+
+
+def test_a_second_row_with_the_same_key_takes_the_first_ones_place(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ledger.commit(*[commit(f"a{i}") for i in range(3000)])
+    changed = commit("a7")
+    ledger.commit(Commit({**changed.artifact, "seconds": 9.0}, changed.lineage))
+    assert len(plain_ids(tmp_path)) == 3000
+    found = ledger.find("a7", "anna")
+    assert found is not None
+    assert found["seconds"] == 9.0
+    assert len(ledger.rows("lineage")) == 3000
+
+
+def test_a_bulk_commit_fills_segments_by_rows(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ledger.commit(*[commit(f"a{i}") for i in range(2500)])
+    sizes = [
+        pq.read_metadata(path).num_rows for path in sorted(tmp_path.glob("ledger/artifacts/**/*.parquet"))
+    ]
+    assert sizes == [1024, 1024, 452]
+
+
+def test_removed_artifacts_leave_every_table(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ledger.commit(commit("a"), commit("b"), commit("c", identity=None))
+    ledger.remove(["a", "c"])
+    assert plain_ids(tmp_path) == ["b"]
+    assert ledger.rows("lineage")["child"].to_pylist() == ["b"]
+
+
+def test_identities_that_look_like_numbers_or_dates_stay_text(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    names = ["007", "1e5", "2026-01-01", "true"]
+    for name in names:
+        ledger.commit(commit(f"clip-{name}", identity=name))
+    pattern = tmp_path / "ledger/artifacts/**/*.parquet"
+    rows = duckdb.connect().execute(f"select identity from read_parquet('{pattern}') order by 1").fetchall()
+    assert [row[0] for row in rows] == sorted(names)
+    assert sorted(pd.read_parquet(tmp_path / "ledger/artifacts")["identity"]) == sorted(names)
+
+
+def test_files_from_before_a_column_existed_are_read_with_nulls(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ledger.commit(commit("old"))
+    file = next(tmp_path.glob("ledger/artifacts/**/*.parquet"))
+    pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["task_run_id"]), file)
+    again = Ledger(open_objects(str(tmp_path)))
+    again.commit(commit("new"))
+    assert again.rows("artifacts")["task_run_id"].to_pylist() == [None, None]
+
+
+def test_rows_with_unknown_columns_are_refused(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    with pytest.raises(KeyError, match="colour"):
+        ledger.commit(Commit({**commit("a").artifact, "colour": "red"}))
+
+
+def test_queries_see_tables_as_views_and_no_orphans(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ledger.commit(commit("a"))
+    orphan = pa.Table.from_pylist(
+        [{"child": "never", "parent": "x", "role": "r"}], schema=ledger.rows("lineage").schema
+    )
+    ledger.tables["lineage"].write("slug=anna", orphan)
+    assert connect(ledger).execute("select child from lineage").fetchall() == [("a",)]
+    assert connect(ledger).execute("select count(*) from clips").fetchall() == [(0,)]
+    assert ledger.sweep() == 1
+    assert ledger.rows("lineage")["child"].to_pylist() == ["a"]
+
+
+def test_lineage_is_a_tree_down_to_raw_files(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ledger.commit(commit("clip-1"), commit("track-1", parents=("clip-1",)))
+    ledger.commit(commit("memory-1", parents=("track-1", "clip-1")))
+    tree = lineage_of(ledger, resolve(ledger, "memory"))
+    assert [child.id for child in tree.children] == ["track-1", "clip-1"]
+    assert tree.children[0].children[0].children[0].kind == "raw file"
+
+
+def commit_until_killed(home: str, name: str, said: Connection) -> None:
+    ledger = Ledger(open_objects(home))
+    for i in itertools.count():
+        ledger.commit(commit(f"{name}-{i}", parents=(f"sha256:{name}", "sha256:2")))
+        said.send(f"{name}-{i}")
+
+
+def test_kill_nine_at_random_points_leaves_nothing_half_made(tmp_path: Path) -> None:
+    """A hundred writers killed at random moments: what was acknowledged is there, once, with its lineage."""
+    acknowledged: set[str] = set()
+    for round_ in range(100):
+        acknowledged |= kill_at_random(commit_until_killed, (str(tmp_path), f"w{round_}"), seed=round_)
+    assert len(acknowledged) > 100
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ids = plain_ids(tmp_path)
+    assert len(ids) == len(set(ids))
+    assert acknowledged <= set(ids)
+    parents = Counter(ledger.rows("lineage")["child"].to_pylist())
+    assert all(parents[name] == 2 for name in ids), "an artifact is visible without its lineage"
+    ledger.commit(commit("afterwards"))
+    assert "afterwards" in plain_ids(tmp_path)
