@@ -1,0 +1,159 @@
+"""One person's head put together: every part's vertices for an expression, their places in the atlas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.puppet import atlas as at
+from models.puppet import eyes, mouth
+from models.puppet.deformers import Deformer
+from models.puppet.ears import ear
+from models.puppet.expression import INDEX
+from models.puppet.figure import figure
+from models.puppet.hair import Hair, hair
+from models.puppet.head import NECK_RING, skin, skull_rings
+from models.puppet.identity import Traits, warp
+from models.puppet.light import transfer
+from models.puppet.mesh import normals, smooth_vertices
+
+__all__ = ["Body", "Part"]
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where a piece lies in the body's vertices and triangles."""
+
+    name: str
+    vertices: slice
+    triangles: slice
+
+
+class Body:
+    """Geometry of one person. Vertices are in head millimetres; triangles and atlas places are fixed."""
+
+    def __init__(self, who: Traits, seed: int, side: int) -> None:
+        self.who, self.side = who, side
+        self.neutral = warp(figure().mean, who)
+        self.deformer = Deformer(self.neutral)
+        face = skin()
+        self._rings = warp(skull_rings(len(face.rim)).reshape(-1, 3), who)
+        self.balls = tuple(eyes.fit_eyeball(self.neutral, k) for k in (0, 1))
+        self._teeth = [(warp(p, who), uv, t) for p, uv, t in (mouth.teeth(True), mouth.teeth(False))]
+        self._tongue, tongue_uv, tongue_tri = mouth.tongue_neutral()
+        self._tongue = warp(self._tongue, who)
+        self._ears = [(warp(p, who), uv, t) for p, uv, t in (ear(False), ear(True))]
+        self.hair: Hair = hair(who, seed)
+        self.parts: dict[str, Part] = {}
+        self._collect(tongue_uv, tongue_tri)
+        self._light()
+
+    def _collect(self, tongue_uv: F32, tongue_tri: I32) -> None:
+        face, side = skin(), self.side
+        pieces: list[tuple[str, I32, F32]] = [("skin", face.triangles, at.place(face.chart / 2 + 0.5, at.SKIN, side))]
+        for k, (_, uv, tri) in enumerate(self._ears):
+            centre = np.float32([0.5 + (k - 0.5) * 0.90, 0.55])
+            pieces.append((f"ear{k}", tri, at.place(centre + uv * 0.03, at.SKIN, side)))
+        for k, ball in enumerate(self.balls):
+            pieces.append((f"eye{k}", ball.triangles, at.place(ball.directions[:, :2], at.EYE, side)))
+        for k in (0, 1):
+            pieces.append((f"margin{k}", eyes.margin_triangles(k), self._margin_uv()))
+        for k, (_, uv, tri) in enumerate(self._teeth):
+            pieces.append((f"teeth{k}", tri, at.place(np.stack([uv[:, 0], (uv[:, 1] + 0.75) / 1.75], 1), at.TEETH, side)))
+        pieces.append(("tongue", tongue_tri, at.place(tongue_uv, at.MOUTH, side)))
+        rows = np.repeat(np.arange(mouth.CAVITY_ROWS), 20) / mouth.CAVITY_ROWS
+        columns = np.tile(np.arange(20), mouth.CAVITY_ROWS) / 20
+        pieces.append(("cavity", mouth.cavity_triangles(), at.place(np.stack([0.1 + 0.25 * columns, rows], 1), at.MOUTH, side)))
+        pieces += [("hair", self.hair.triangles, at.place(self.hair.places, at.HAIR, side))]
+        lash = np.tile(np.stack([np.tile(np.linspace(0, 1, 17), 2), np.repeat([0.02, 0.98], 17)], 1), (2, 1))
+        pieces += [(f"lash{k}", eyes.lash_triangles(), at.place(lash, at.LASH, side)) for k in (0, 1)]
+        vertex = triangle = 0
+        for name, tri, uv in pieces:
+            self.parts[name] = Part(name, slice(vertex, vertex + len(uv)), slice(triangle, triangle + len(tri)))
+            vertex, triangle = vertex + len(uv), triangle + len(tri)
+        self.triangles = np.concatenate(
+            [tri + self.parts[name].vertices.start for name, tri, _ in pieces]
+        ).astype(np.int32)
+        self.uv = np.concatenate([uv for _, _, uv in pieces]).astype(np.float32)
+
+    def _margin_uv(self) -> F32:
+        # The wet rim of the lids takes the pink of the mouth's texture.
+        t = np.tile(np.arange(16) / 16, 2)
+        return at.place(np.stack([0.1 + 0.2 * t, np.full(32, 0.5)], 1), at.MOUTH, self.side)
+
+    def landmarks(self, row: F32) -> F32:
+        """All 478 landmarks in head millimetres."""
+        face = self.deformer(row)
+        look = eyes.eye_direction(float(row[INDEX["gaze_x"]]), float(row[INDEX["gaze_y"]]))
+        return np.concatenate([face, *(eyes.iris_points(ball, look) for ball in self.balls)])
+
+    def vertices(self, row: F32) -> tuple[F32, F32]:
+        """Vertices of all parts (V, 3), and the atlas places with the eyes' gaze applied."""
+        face = skin()
+        lm = self.landmarks(row)
+        fine = face.face @ lm[:468]
+        rings = self._rings.copy()
+        loft = face.loft @ np.concatenate([fine[face.rim], rings])
+        jaw = float(row[INDEX["jaw_open"]])
+        pieces = [fine, loft, *(e[0] for e in self._ears), *(b.points for b in self.balls)]
+        pieces += [eyes.lid_margin(lm, k) for k in (0, 1)]
+        pieces += [self._teeth[0][0], mouth.with_jaw(self._teeth[1][0], jaw)]
+        pieces.append(mouth.tongue(self._tongue, jaw, float(row[INDEX["tongue_up"]]), float(row[INDEX["tongue_out"]])))
+        pieces += [mouth.cavity(lm), self.hair.points]
+        length = 1.25 if self.who.sex == "female" else 0.8
+        pieces += [eyes.lash_strip(lm, k, length) for k in (0, 1)]
+        look = eyes.eye_direction(float(row[INDEX["gaze_x"]]), float(row[INDEX["gaze_y"]]))
+        uv = self.uv.copy()
+        for k, ball in enumerate(self.balls):
+            uv[self.parts[f"eye{k}"].vertices] = at.place(eyes.texture_places(ball, look) / 2 + 0.5, at.EYE, self.side)
+        return np.concatenate(pieces).astype(np.float32), uv
+
+    def neck_share(self) -> F32:
+        """How much of each vertex stays with the shoulders: 0 on the head, 1 at the base of the neck."""
+        face = skin()
+        share = np.zeros(len(self.uv), np.float32)
+        columns, rows = len(face.rim), len(face.loft) // len(face.rim)
+        t = np.clip((np.arange(1, rows + 1) / rows * (NECK_RING + 1) - 2.2) / (NECK_RING - 1.6), 0, 1)
+        start = len(face.face)
+        turn = np.arange(columns) / columns * 2 * np.pi
+        # Paths over the skull reach the neck later than paths under the chin.
+        late = (1 + np.cos(turn)) / 2
+        ramp = np.clip((t[:, None] - 0.5 * late) / (1 - 0.5 * late), 0, 1) ** 1.5
+        share[start : start + rows * columns] = ramp.ravel()
+        part = self.parts["hair"].vertices
+        share[part] = self.hair.fall
+        return share
+
+    def _light(self) -> None:
+        """Answers of all vertices to the light, at rest, shadows included."""
+        points, _ = self.vertices(np.zeros(len(INDEX), np.float32))
+        self.rest_normals = self._normals(points)
+        solid = [self.parts[n].triangles for n in ("skin", "ear0", "ear1")]
+        blockers = np.concatenate([self.triangles[s] for s in solid] + [self.hair.solid + self.parts["hair"].vertices.start])
+        answer = transfer(points, self.triangles, self.rest_normals, (points, blockers))
+        answer[self.parts["hair"].vertices] *= self.hair.depth[:, None]
+        skin_part = np.concatenate([self.triangles[s] for s in solid[:1]])
+        count = self.parts["skin"].vertices.stop
+        answer[:count] = smooth_vertices(answer[:count], skin_part, 1)
+        # Light wanders under the skin, red the farthest: each colour sees its own blur of the shadows.
+        self.answers = np.stack([answer, answer, answer])
+        wide = smooth_vertices(answer[:count], skin_part, 2)
+        self.answers[1, :count] = 0.6 * answer[:count] + 0.4 * wide
+        self.answers[0, :count] = smooth_vertices(wide, skin_part, 4)
+        self.openness = np.clip(answer[:, 0] / 0.282095, 0, 1)
+
+    def _normals(self, points: F32) -> F32:
+        n = normals(points, self.triangles)
+        part = self.parts["hair"].vertices
+        n[part] = self.hair.normals
+        for k, ball in enumerate(self.balls):
+            n[self.parts[f"eye{k}"].vertices] = ball.directions
+        return n
+
+    def current_normals(self, points: F32) -> F32:
+        return self._normals(points)

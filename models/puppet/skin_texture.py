@@ -1,0 +1,269 @@
+"""The skin's texture: tone, blotches, pores, lips, brows, beard shadow, age lines. Baked once a person."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.puppet.figure import EYES, LIP_RINGS
+from models.puppet.identity import Traits
+from models.puppet.paint import Canvas, blur, canvas, linear, noise, smoothstep
+
+__all__ = ["HAIR_TONES", "SKIN_TONES", "hairline", "skin_texture"]
+
+F32 = NDArray[np.float32]
+
+SKIN_TONES = {
+    "pale": (236, 206, 190), "fair": (232, 194, 172), "light": (226, 184, 158), "rosy": (228, 178, 156),
+    "golden": (222, 180, 140), "tan": (198, 148, 112), "brown": (152, 104, 76), "deep": (104, 68, 50),
+}  # fmt: skip
+LIP_TONES = {
+    "pale": (196, 118, 112), "fair": (190, 108, 102), "light": (186, 100, 94), "rosy": (190, 98, 92),
+    "golden": (178, 98, 86), "tan": (156, 86, 76), "brown": (122, 66, 60), "deep": (96, 50, 48),
+}  # fmt: skip
+HAIR_TONES = {
+    "black": (24, 20, 19), "darkbrown": (46, 32, 24), "brown": (82, 55, 37), "auburn": (98, 48, 28),
+    "ginger": (158, 82, 38), "blond": (190, 150, 98), "grey": (140, 136, 132), "silver": (196, 192, 186),
+}  # fmt: skip
+
+# Height of the hairline over the azimuth from the front (0) to the nape (180 degrees).
+_HAIRLINE = (
+    np.radians([0, 18, 32, 42, 52, 62, 72, 78, 84, 92, 104, 118, 140, 180]),
+    np.array([-113, -113.5, -112, -103, -86, -72, -60, -44, -22, -50, -48, -2, 40, 62.0]),
+)
+
+
+def hairline(azimuth: F32, recede: float) -> F32:
+    """Height y of the hairline at an azimuth (radians, sign ignored)."""
+    a = np.abs(azimuth)
+    back = recede * (10 * np.exp(-((a / 0.3) ** 2)) + 26 * np.exp(-(((a - 0.62) / 0.22) ** 2)))
+    return (np.interp(a, *_HAIRLINE) - back).astype(np.float32)
+
+
+def _mix(base: F32, colour: F32, amount: F32) -> F32:
+    return base + (colour - base) * amount[..., None]
+
+
+def _tone(c: Canvas, who: Traits, rng: np.random.Generator) -> F32:
+    shape = (c.side, c.side)
+    base = linear(SKIN_TONES[who.skin])
+    out = np.broadcast_to(base, (*shape, 3)).copy()
+    wide = noise(rng, shape, (9, 11)) * 0.6 + noise(rng, shape, (28, 32)) * 0.4
+    fine = noise(rng, shape, (90, 110))
+    out *= (1 + 0.035 * wide + 0.03 * fine)[..., None]
+    red = noise(rng, shape, (40, 50))
+    flush = sum(c.blob((s * 44, 8), (19, 15)) for s in (-1, 1)) * 0.75
+    flush = flush + c.blob((0, 2), (13, 10)) * 0.7 + c.blob((0, 77), (16, 9)) * 0.35
+    flush = flush * (1 + 0.35 * red) + 0.10 * np.clip(red, 0, 3)
+    bright = float(base.mean())
+    out *= 1 + flush[..., None] * np.float32([0.05, -0.15, -0.14]) * (0.6 + bright)
+    out *= 1 + 0.05 * c.blob((0, -74), (44, 22))[..., None] * np.float32([0.3, 0.4, -0.6])
+    return out
+
+
+def _eyes(c: Canvas, who: Traits, out: F32) -> F32:
+    for e in EYES:
+        ring = c.landmarks[np.concatenate([e.upper, e.lower[-2:0:-1]])]
+        near = c.distance(ring, 16, closed=True)
+        hollow = np.exp(-((near / 9.0) ** 2))
+        out = out * (1 - hollow[..., None] * np.float32([0.10, 0.16, 0.14]))
+        edge = np.exp(-((near / 1.7) ** 2))
+        out = out * (1 - edge[..., None] * np.float32([0.22, 0.36, 0.34]))
+        lid = c.region(np.concatenate([c.landmarks[e.upper], c.landmarks[e.crease][::-1]]), 2.0)
+        shade = np.float32([0.16, 0.28, 0.20]) * (1.0 if who.sex == "female" else 0.35)
+        out = out * (1 - lid[..., None] * shade)
+        crease = np.exp(-((c.distance(c.landmarks[e.crease] * 0.55 + c.landmarks[e.upper[1:8]] * 0.45, 5) / 0.8) ** 2))
+        out = out * (1 - crease[..., None] * np.float32([0.22, 0.30, 0.28]))
+        bag = np.exp(-((c.distance(c.landmarks[e.bag] + np.float32([0, 2.5]), 9) / 3.2) ** 2))
+        out = out * (1 - bag[..., None] * np.float32([0.05, 0.09, 0.06]) * (0.6 + who.age / 40))
+        inner = c.landmarks[e.upper[-1]]
+        out = _mix(out, linear((176, 96, 88)), 0.75 * c.blob((inner[0], inner[1]), (1.6, 1.3)))
+    return out
+
+
+def _lips(c: Canvas, who: Traits, rng: np.random.Generator, out: F32, gloss: F32) -> tuple[F32, F32]:
+    lm = c.landmarks
+    outline = _round(np.concatenate([lm[LIP_RINGS[0, 0]], lm[LIP_RINGS[0, 1, -2:0:-1]]]))
+    mask = c.region(outline, 1.1)
+    tone = linear(LIP_TONES[who.skin])
+    if who.sex == "female":
+        made_up = linear((168, 52, 62)) * (0.6 + 0.6 * float(linear(SKIN_TONES[who.skin]).mean()))
+        tone = tone * (1 - 0.75 * who.lip_colour) + made_up * 0.75 * who.lip_colour
+    shape = (c.side, c.side)
+    lines = noise(rng, shape, (14, 330)) * 0.10 + noise(rng, shape, (60, 60)) * 0.05
+    inner = np.concatenate([lm[LIP_RINGS[3, 0]], lm[LIP_RINGS[3, 1, -2:0:-1]]])
+    seam = np.exp(-((c.distance(inner, 5, closed=True) / 1.5) ** 2))
+    lip = tone * (1 + lines[..., None]) * (1 - 0.42 * seam[..., None])
+    strength = mask * (0.92 if who.sex == "female" else 0.80)
+    out = _mix(out, lip, strength)
+    rim = np.exp(-((c.distance(outline, 4, closed=True) / 1.0) ** 2)) * (1 - mask)
+    out = out * (1 + 0.06 * rim[..., None])
+    corners = sum(c.blob(tuple(lm[i]), (2.2, 1.6)) for i in (61, 291))
+    out = out * (1 - 0.38 * corners[..., None])
+    return out, gloss * (1 - mask) + mask * (0.55 + 0.4 * who.lip_colour) * (1 + 2.0 * lines)
+
+
+def _round(polygon: F32) -> F32:
+    """Chaikin corner cutting, twice."""
+    for _ in range(2):
+        after = np.roll(polygon, -1, 0)
+        polygon = np.stack([polygon * 0.75 + after * 0.25, polygon * 0.25 + after * 0.75], 1).reshape(-1, 2)
+    return polygon
+
+
+_BROW_TOP = ([70, 63, 105, 66, 107], [300, 293, 334, 296, 336])
+_BROW_LOW = ([46, 53, 52, 65, 55], [276, 283, 282, 295, 285])
+
+
+def _brows(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
+    tone = linear(HAIR_TONES[who.hair])
+    tone = tone * 0.75 if who.hair not in ("grey", "silver", "blond") else tone * 0.5
+    count = int((260 if who.sex == "male" else 210) * (1 + 0.45 * who.brow))
+    for top, low in zip(_BROW_TOP, _BROW_LOW, strict=True):
+        a, b = c.landmarks[top], c.landmarks[low]
+        thin = 0.5 * (1 - 0.24 * who.brow) * (0.60 if who.sex == "male" else 0.72)
+        a, b = a + (b - a) * thin * 0.9, b + (a - b) * thin * 0.75
+        t, v = rng.random(count) ** 0.9 * 4, rng.random(count)
+        i = np.minimum(t.astype(int), 3)
+        f = (t - i)[:, None]
+        upper, lower = a[i] * (1 - f) + a[i + 1] * f, b[i] * (1 - f) + b[i + 1] * f
+        outward = (a[i] - a[i + 1]) / np.linalg.norm(a[i] - a[i + 1], axis=1, keepdims=True)
+        roots = lower + (upper - lower) * v[:, None] + rng.normal(0, 0.3, (count, 2))
+        rise = np.where(v < 0.55, -1.0, 0.25)[:, None] * np.float32([0, 1]) * (0.4 + 0.2 * t[:, None])
+        length = rng.uniform(3.5, 6.5, (count, 1)) * (0.75 + 0.25 * np.sin(np.pi * t / 4))[:, None]
+        tips = roots + (outward + rise) * length * np.float32([1, 0.8])
+        fade = np.clip(t * 1.3 + 0.35, 0, 1) * np.clip((4 - t) * 1.1 + 0.30, 0, 1)
+        hair = c.hairs(roots.astype(np.float32), tips.astype(np.float32), np.zeros((count, 2), np.float32), (fade * rng.uniform(0.10, 0.26, count)).astype(np.float32))
+        body = c.region(np.concatenate([a, b[::-1]]), 1.6) * (0.42 + 0.1 * who.brow)
+        head = 1 - 0.55 * np.exp(-(((c.x - a[-1, 0]) / 3.0) ** 2)) * (np.abs(c.y - a[-1, 1]) < 12)
+        out = _mix(out, tone, np.clip(hair * 1.1 + body * head, 0, 0.93))
+    return out
+
+
+def _hollows(c: Canvas, out: F32) -> F32:
+    for s in (-1, 1):
+        out = out * (1 - 0.86 * c.blob((s * 8.2, 13.6), (3.6, 1.3)) ** 1.0)[..., None] ** np.float32([1, 1.25, 1.25])
+        wing = c.landmarks[[129, 102, 64] if s < 0 else [358, 331, 294]]
+        out = out * (1 - 0.16 * np.exp(-((c.distance(wing, 6) / 1.6) ** 2)))[..., None] ** np.float32([1, 1.3, 1.3])
+    return out
+
+
+def _age(c: Canvas, who: Traits, rng: np.random.Generator) -> F32:
+    """Height of the skin in tenths of a millimetre: folds and lines, deeper with age."""
+    depth = np.clip((who.age - 22) / 40, 0.06, 1.1)
+    height = np.zeros((c.side, c.side), np.float32)
+
+    def line(points: F32, width: float, strength: float) -> None:
+        nonlocal height
+        d = c.distance(points, width * 4)
+        height = height - strength * np.exp(-((d / width) ** 2)) + 0.5 * strength * np.exp(-((d / (2.4 * width)) ** 2))
+
+    lm = c.landmarks
+    for nose, lip in (((129, 203, 206, 216), 212), ((358, 423, 426, 436), 432)):
+        fold = lm[[*nose, lip]].copy()
+        line(fold[:4], 1.8, 2.4 * depth + 0.5)
+        line(lm[[61 if lip == 212 else 291, lip]] + np.float32([0, 3]), 1.4, 1.4 * depth)
+    for k, y in enumerate((-72, -80, -88, -66)):
+        x = np.linspace(-38, 38, 20)
+        wave = y + 2.2 * np.sin(x / 13 + k) + rng.normal(0, 0.5, 20) - 0.0018 * x**2
+        line(np.stack([x, wave], 1).astype(np.float32), 1.0, max(0.0, 1.5 * depth - 0.35 - 0.15 * k))
+    for e in EYES:
+        corner, sign = lm[e.upper[0]], np.sign(lm[e.upper[0], 0])
+        for k in (-1, 0, 1):
+            ray = corner + np.float32([[sign * 4, k * 2.0], [sign * 9, k * 4.6], [sign * 15, k * 7.5 + 1.5]])
+            line(ray, 0.7, max(0.0, 1.3 * depth - 0.25))
+        line(lm[e.bag] + np.float32([0, 3.5]), 1.3, max(0.0, 1.4 * depth - 0.1))
+    for s in (-1, 1):
+        line(np.float32([[s * 4, -62], [s * 5, -50]]), 0.9, max(0.0, 1.2 * depth - 0.3))
+    return height
+
+
+def _pores(c: Canvas, rng: np.random.Generator) -> F32:
+    shape = (c.side, c.side)
+    n = c.side
+    fine = noise(rng, shape, (int(n / 2.2), int(n / 2.2)))
+    small = noise(rng, shape, (n // 5, n // 4))
+    zone = 0.45 + 0.55 * (c.blob((0, 0), (30, 26)) + c.blob((0, -70), (40, 18)) + c.blob((0, 66), (20, 14)))
+    return (0.22 * fine + 0.32 * small) * np.clip(zone, 0, 1.1)
+
+
+def _stubble(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
+    """Beard shadow and short hairs; a full beard grows on top of it."""
+    if who.sex != "male":
+        return out
+    mask = beard_mask(c)
+    grown = {"none": 0.20, "stubble": 0.55, "beard": 0.9, "full": 1.0}[who.beard]
+    tone = linear(HAIR_TONES[who.hair])
+    shadow = tone * 0.5 + linear(SKIN_TONES[who.skin]) * 0.22
+    out = _mix(out, shadow, mask * grown * (0.42 if who.beard != "none" else 0.5) * (0.75 if who.hair in ("grey", "ginger") else 1))
+    if who.beard == "none":
+        return out
+    count = {"stubble": 9000, "beard": 16000, "full": 16000}[who.beard]
+    at = rng.integers(0, c.side, (count * 3, 2))
+    keep = rng.random(count * 3) < mask[at[:, 1], at[:, 0]]
+    roots = np.stack([c.x[0][at[keep, 0]], c.y[:, 0][at[keep, 1]]], 1)[:count]
+    size = 1.4 if who.beard == "stubble" else 4.2
+    lean = np.stack([roots[:, 0] * 0.006, np.ones(len(roots))], 1) + rng.normal(0, 0.28, (len(roots), 2))
+    tips = roots + lean * size * rng.uniform(0.6, 1.2, (len(roots), 1))
+    hair = c.hairs(roots.astype(np.float32), tips.astype(np.float32), np.zeros_like(roots, np.float32), rng.uniform(0.04, 0.16, len(roots)).astype(np.float32))
+    return _mix(out, tone * 0.8, np.clip(hair, 0, 0.85) * np.clip(mask * 2, 0, 1))
+
+
+def beard_mask(c: Canvas) -> F32:
+    """Where a beard grows on the chart."""
+    p = c.position
+    x, y, z = np.abs(p[..., 0]), p[..., 1], p[..., 2]
+    line = 34 - 0.42 * np.clip(x - 26, 0, 30) - 0.75 * np.clip(x - 50, 0, 30)
+    cheeks = smoothstep(y - line, -5, 7)
+    front = 1 - smoothstep(x, 22, 32)
+    moustache = smoothstep(y, 9.0, 14) * front * (1 - smoothstep(y, 30, 36)) * (0.35 + 0.65 * smoothstep(x, 1, 7))
+    side = smoothstep(x, 58, 64) * smoothstep(y, -22, -8) * (1 - smoothstep(z, 66, 74))
+    bare = np.exp(-((x / 12) ** 2) - ((y - 47) / 4) ** 2) * 0.35 + np.exp(-(((x - 17) / 7) ** 2) - ((y - 48) / 4) ** 2) * 0.3
+    end = 1 - smoothstep(y, 92, 108)
+    behind = 1 - smoothstep(z - np.clip(60 - y, 0, 60) * 0.3, 52, 64)
+    area = np.clip(np.maximum(np.maximum(cheeks * behind, moustache), side) - bare * (y > 42), 0, 1) * end
+    lips = c.region(np.concatenate([c.landmarks[LIP_RINGS[0, 0]], c.landmarks[LIP_RINGS[0, 1, -2:0:-1]]]), 1.2)
+    return np.where(p[..., 0] > 1e3, 0, area * (1 - lips)).astype(np.float32)
+
+
+def _freckles(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
+    count = int(700 * who.freckles) + 14
+    at = np.stack([rng.normal(0, 34, count), rng.normal(2, 17, count)], 1).astype(np.float32)
+    spots = blur(c.splat(at, rng.uniform(0.3, 1.0, count).astype(np.float32)), 1.1 * c.side / 1024) * 7
+    return out * (1 - np.clip(spots, 0, 1)[..., None] * np.float32([0.18, 0.30, 0.36]))
+
+
+def _scalp(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
+    p = c.position
+    azimuth = np.arctan2(p[..., 0], 88 - p[..., 2])
+    ragged = noise(rng, (c.side, c.side), (60, 90)) * 2.0
+    depth = hairline(azimuth, 1.0 if who.style == "receding" else 0.0) - p[..., 1] + ragged
+    cover = smoothstep(depth, -1, 16) * (p[..., 0] < 1e3) * (0.55 if who.style == "receding" else 0.92)
+    return _mix(out, linear(HAIR_TONES[who.hair]) * 0.8, cover)
+
+
+def skin_texture(who: Traits, seed: int, side: int, light_xy: tuple[float, float]) -> F32:
+    """(side, side, 4): linear albedo and gloss. Fine relief is baked in as light from `light_xy`."""
+    c = canvas(side)
+    rng = np.random.default_rng([seed, 0x5C1A])
+    out = _tone(c, who, rng)
+    out = _freckles(c, who, rng, out)
+    out = _eyes(c, who, out)
+    out = _hollows(c, out)
+    out = _stubble(c, who, rng, out)
+    gloss = 0.30 + 0.30 * c.blob((0, 0), (11, 24)) + 0.22 * c.blob((0, -72), (34, 18)) + 0.12 * c.blob((0, 62), (14, 10))
+    gloss = gloss + 0.12 * sum(c.blob((s * 40, -8), (14, 10)) for s in (-1, 1))
+    out, gloss = _lips(c, who, rng, out, gloss)
+    out = _brows(c, who, rng, out)
+    out = _scalp(c, who, rng, out)
+    pores = _pores(c, rng)
+    relief = _age(c, who, rng) + 0.55 * pores
+    per_mm = c.side / (2 * CHART_MM)
+    dy, dx = np.gradient(relief)
+    tilt = -(dx * light_xy[0] * per_mm[0] + dy * light_xy[1] * per_mm[1])
+    out = out * np.clip(1 + 0.16 * np.clip(tilt, -2.2, 2.2) + 0.05 * np.clip(relief, -3, 1), 0.5, 1.4)[..., None]
+    gloss = np.clip(gloss * (1 + 0.9 * pores + 0.2 * relief), 0, 1)
+    return np.concatenate([np.clip(out, 0, 1), gloss[..., None]], -1).astype(np.float32)
+
+
+CHART_MM = np.array([158, 132], np.float32)
