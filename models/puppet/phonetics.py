@@ -51,7 +51,14 @@ class Letter:
 
 # place -> manner -> letters as (voiceless, voiced) pairs; "-" where a letter does not exist.
 _CONSONANTS: dict[str, dict[str, str]] = {
-    "bilabial": {"stop": "pb", "nasal": "-m", "trill": "-ʙ", "fricative": "ɸβ", "implosive": "-ɓ", "click": "ʘ-"},
+    "bilabial": {
+        "stop": "pb",
+        "nasal": "-m",
+        "trill": "-ʙ",
+        "fricative": "ɸβ",
+        "implosive": "-ɓ",
+        "click": "ʘ-",
+    },
     "labiodental": {"nasal": "-ɱ", "fricative": "fv", "approximant": "-ʋ", "tap": "-ⱱ"},
     "dental": {"fricative": "θð", "click": "ǀ-"},
     "alveolar": {
@@ -119,8 +126,31 @@ _VOWELS: tuple[tuple[float, float, str, str], ...] = (
     (0.92, 1.0, "ɑ", "ɒ"),
 )
 
-_RESPELT = {"ʦ": "ts", "ʣ": "dz", "ʧ": "tʃ", "ʤ": "dʒ", "ʨ": "tɕ", "ʥ": "dʑ", "@": "ə", "ı": "i", "?": "ʔ"}
-_SAME_MOUTH = {"A": "ɑ", "E": "ɛ", "I": "ɪ", "O": "ɔ", "U": "ʊ", "V": "ʌ", "N": "ŋ", "S": "ʃ", "Z": "ʒ", "R": "ʁ"}
+_RESPELT = {
+    "ʦ": "ts",
+    "ʣ": "dz",
+    "ʧ": "tʃ",
+    "ʤ": "dʒ",
+    "ʨ": "tɕ",
+    "ʥ": "dʑ",
+    "@": "ə",
+    "ı": "i",
+    "?": "ʔ",
+    "ε": "ɛ",
+    "Φ": "ɸ",
+}
+_SAME_MOUTH = {
+    "A": "ɑ",
+    "E": "ɛ",
+    "I": "ɪ",
+    "O": "ɔ",
+    "U": "ʊ",
+    "V": "ʌ",
+    "N": "ŋ",
+    "S": "ʃ",
+    "Z": "ʒ",
+    "R": "ʁ",
+}
 
 
 def _table() -> dict[str, Letter]:

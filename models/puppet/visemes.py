@@ -196,7 +196,7 @@ def _add(piece: _Piece, wanted: np.ndarray, weight: np.ndarray) -> None:
         return
     t = np.arange(begin, end) / GRID_RATE
     away = np.maximum((first - t) / piece.pull.ahead_s, (t - last) / piece.pull.behind_s)
-    dominance = np.exp(-np.maximum(away, 0.0) ** 1.5)
+    dominance = np.exp(-(np.maximum(away, 0.0) ** 1.5))
     for group, names in _GROUPS.items():
         force = piece.pull.strength[group] * dominance
         for name in names:
