@@ -5,6 +5,7 @@ Private to `clips`. A place pickles, so that it can be handed to workers.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -72,7 +73,7 @@ class Place:
                 for name in names
             }
         fs, path = self._remote()
-        # Another process may have written since: a cached listing would say that its shards are missing.
+        # Some file systems list from memory, where shards that other processes wrote since are missing.
         fs.invalidate_cache()
         return {str(key)[len(path) :].lstrip("/") for key in fs.find(path)}
 
@@ -104,7 +105,7 @@ class Place:
             (self.local / key).unlink(missing_ok=True)
             return
         fs, path = self._remote()
-        if fs.exists(f"{path}/{key}"):
+        with contextlib.suppress(FileNotFoundError):
             fs.rm_file(f"{path}/{key}")
 
     def remove(self) -> None:
