@@ -66,6 +66,8 @@ class Made:
     """What a stage says about the files that it has written into its workspace."""
 
     clips: Sequence[Mapping[str, Any]] = ()
+    # Also files that leave the stores keep their origin: (child, parent, role) with a sha256: child.
+    lineage: Sequence[Mapping[str, Any]] = ()
     metrics: Sequence[Mapping[str, Any]] = ()
     frames: pa.Table | None = field(default=None)
 
@@ -170,7 +172,8 @@ def _make_once(
             **_circumstances(),
         }
         lease.check()
-        ledger.commit(Commit(row, _lineage(recipe), made.clips, made.metrics, made.frames))
+        lineage = [*_lineage(recipe), *made.lineage]
+        ledger.commit(Commit(row, lineage, made.clips, made.metrics, made.frames))
         return Artifact(recipe.id, recipe.kind, identity, uri, row)
 
 

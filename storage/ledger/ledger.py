@@ -90,13 +90,16 @@ class Ledger:
     def sweep(self) -> int:
         """Remove rows whose artifact never came (its commit was killed); returns how many artifacts."""
         known = set(self.rows("artifacts", ["id"])["id"].to_pylist())
-        owners = {"lineage": "child", "clips": "id", "metrics": "artifact"}
         orphans = {
             owner
-            for name, column in owners.items()
+            for name, column in (("clips", "id"), ("metrics", "artifact"))
             for owner in self.rows(name, [column])[column].to_pylist()
             if owner not in known
         }
+        for edge in self.rows("lineage", ["child", "parent"]).to_pylist():
+            of_held_file = edge["child"].startswith("sha256:") and edge["parent"] in known
+            if edge["child"] not in known and not of_held_file:
+                orphans.add(edge["child"])
         if orphans:
             self.remove(orphans)
         return len(orphans)

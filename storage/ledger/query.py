@@ -19,7 +19,17 @@ from storage.objects import LocalObjects
 __all__ = ["Node", "connect", "lineage_of", "resolve"]
 
 # Rows of these tables count only when the artifact that owns them was committed.
-OWNERS = {"lineage": "child", "clips": "id", "frames": "artifact", "metrics": "artifact"}
+_COMMITTED = "in (select id from artifacts)"
+OWNED = {
+    # A raw file that an artifact holds (a puppet's footage) is a child without being an artifact.
+    "lineage": f"child {_COMMITTED} or (child like 'sha256:%' and parent {_COMMITTED})",
+    "clips": f"id {_COMMITTED}",
+    "frames": f"artifact {_COMMITTED}",
+    "metrics": f"artifact {_COMMITTED}",
+}
+
+
+_ABOUT = ["id", "kind", "identity", "uri", "stage", "stage_version", "started", "seconds", "bytes"]
 
 
 @dataclass
@@ -33,8 +43,12 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"id": self.id, "kind": self.kind, "role": self.role, **self.row} | {
-            "parents": [child.as_dict() for child in self.children]
+        return {
+            **self.row,
+            "id": self.id,
+            "kind": self.kind,
+            "role": self.role,
+            "nodes": [child.as_dict() for child in self.children],
         }
 
 
@@ -43,8 +57,7 @@ def connect(ledger: Ledger) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     for name in TABLES:
         source = _source(connection, ledger, name)
-        owner = OWNERS.get(name)
-        where = f" where {owner} in (select id from artifacts)" if owner else ""
+        where = f" where {OWNED[name]}" if name in OWNED else ""
         connection.execute(f"create view {name} as select {_columns(name)} from {source}{where}")
     return connection
 
@@ -58,26 +71,26 @@ def resolve(ledger: Ledger, prefix: str) -> str:
     raise RequestError(what, where=prefix, do='see: memdub query "select id, kind, identity from artifacts"')
 
 
-def lineage_of(ledger: Ledger, artifact: str) -> Node:
-    """The tree of all that `artifact` was made from, down to raw files."""
-    rows = {row["id"]: row for row in ledger.rows("artifacts").to_pylist()}
+def lineage_of(ledger: Ledger, name: str, *, down: bool = False) -> Node:
+    """The tree of all that `name` was made from, down to raw files; or, `down`, of all made from it."""
+    rows = {row["id"]: row for row in ledger.rows("artifacts", _ABOUT).to_pylist()}
+    near, far = ("parent", "child") if down else ("child", "parent")
     edges: dict[str, list[dict[str, Any]]] = {}
+    names: dict[str, str] = {}
     for edge in ledger.rows("lineage").to_pylist():
-        edges.setdefault(edge["child"], []).append(edge)
+        edges.setdefault(edge[near], []).append(edge)
+        names[edge["parent"]] = edge["parent_name"] or names.get(edge["parent"], "")
 
-    def node(name: str, role: str, parent_name: str | None, above: tuple[str, ...]) -> Node:
-        row = rows.get(name)
-        if row is None:
-            kind = "raw file" if name.startswith("sha256:") else "missing"
-            return Node(name, kind, role, {"name": parent_name})
-        about = {key: row[key] for key in ("identity", "uri", "stage", "stage_version", "started", "seconds")}
-        made = Node(name, row["kind"], role, about)
-        for edge in edges.get(name, ()):
-            if edge["parent"] not in above:
-                made.children.append(node(edge["parent"], edge["role"], edge["parent_name"], (*above, name)))
+    def node(this: str, role: str, above: tuple[str, ...]) -> Node:
+        row = rows.get(this)
+        raw = "raw file" if this.startswith("sha256:") else "missing"
+        made = Node(this, row["kind"] if row else raw, role, dict(row) if row else {"name": names.get(this)})
+        for edge in edges.get(this, ()):
+            if edge[far] not in above:
+                made.children.append(node(edge[far], edge["role"], (*above, this)))
         return made
 
-    return node(artifact, "", None, ())
+    return node(name, "", ())
 
 
 def _source(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str) -> str:

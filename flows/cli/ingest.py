@@ -1,0 +1,76 @@
+"""`memdub ingest`: footage in, clips out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import click
+
+from flows.cli.output import duration, json_option, note, print_json, watching
+from storage import consent
+from storage.artifacts import Artifact
+from storage.errors import RequestError
+from storage.home import Home, check_slug
+from storage.ledger import Ledger
+
+__all__ = ["ingest"]
+
+
+@click.command()
+@click.argument("videos", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--identity", required=True, help="Who is seen: a short name of a-z, 0-9, '_' and '-'.")
+@click.option("--consent", "record", type=click.Path(path_type=Path), help="Consent record to keep for them.")
+@click.option("--fps", help="Frames a second of the clips, as 25 or 30000/1001; default: the footage's own.")
+@click.option("--max-side", type=click.IntRange(min=64), help="Scale larger pictures down to this side.")
+@click.option("--silent-ok", is_flag=True, help="Accept footage without sound.")
+@json_option
+def ingest(
+    videos: tuple[Path, ...],
+    identity: str,
+    record: Path | None,
+    fps: str | None,
+    max_side: int | None,
+    silent_ok: bool,
+    as_json: bool,
+) -> None:
+    """Turn footage into clips: timed evenly, upright, checked, never changed again.
+
+    VIDEOS are files or folders; without any, what lies in raw/IDENTITY under the home is taken.
+    """
+    from flows.ingest import ingest as ingest_flow
+
+    home = Home()
+    if record is not None:
+        consent.store(home, check_slug(identity), record)
+    result = ingest_flow(
+        list(videos), identity, rate=_rate(fps), max_side=max_side, silent_ok=silent_ok, watch=watching
+    )
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        _tell(home, result.clips)
+    result.raise_if_refused()
+
+
+def _rate(text: str | None) -> Fraction | None:
+    if text is None:
+        return None
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise RequestError("not a frame rate", where=f"--fps {text}", do="use 25 or 30000/1001") from error
+    if not 1 <= rate <= 240:
+        raise RequestError("not a usable frame rate", where=f"--fps {text}", do="use 1 to 240")
+    return rate
+
+
+def _tell(home: Home, clips: list[Artifact]) -> None:
+    rows = {row["id"]: row for row in Ledger(home.objects).rows("clips").to_pylist()}
+    for clip in clips:
+        row = rows[clip.id]
+        rate = row["rate_num"] / row["rate_den"]
+        what = f"{row['frames']} frames, {row['width_px']}x{row['height_px']}, {rate:g} fps"
+        how = "already there" if clip.reused else f"in {duration(clip.row['seconds'])}"
+        click.echo(f"{clip.id}  {row['source_name']}: {what}, {duration(row['duration_s'])} ({how})")
+    note(f"{len(clips)} clip{'s' if len(clips) != 1 else ''} of {clips[0].identity if clips else 'nobody'}")

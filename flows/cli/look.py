@@ -1,0 +1,163 @@
+"""`memdub status`, `query`, `lineage`: looking at what there is, without importing anything heavy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flows.cli.output import duration, json_option, note, print_json, size, table
+from flows.status import Status, survey
+from storage.errors import RequestError
+from storage.home import Home
+from storage.ledger import Ledger, connect, lineage_of
+from storage.ledger.query import Node, resolve
+
+__all__ = ["lineage", "query", "status"]
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Who is here, what exists, what ran, what failed."""
+    found = survey(Home())
+    if as_json:
+        print_json(found.as_dict())
+        return
+    _tell_status(found)
+
+
+def _tell_status(found: Status) -> None:
+    click.echo(f"Home {found.home}: {found.artifacts} artifacts, {size(found.bytes)}")
+    if not found.identities:
+        click.echo("Nobody is here yet: memdub demo, or memdub ingest VIDEO --identity NAME --consent FILE")
+        return
+    click.echo()
+    kinds = sorted({kind for person in found.identities for kind in person.counts} - {"clip"})
+    columns = ["identity", "clips", "footage", *kinds, "size", "consent"]
+    rows = [
+        [
+            person.name,
+            person.counts.get("clip", 0),
+            duration(person.clip_seconds),
+            *(person.counts.get(kind, 0) for kind in kinds),
+            size(person.bytes),
+            person.consent,
+        ]
+        for person in found.identities
+    ]
+    table(columns, rows, right=tuple(range(1, len(columns) - 1)))
+    if found.runs:
+        click.echo()
+        table(
+            ["run", "flow", "identity", "status", "made", "reused", "took"],
+            [
+                [
+                    r["id"],
+                    r["flow"],
+                    r["identity"],
+                    r["status"],
+                    r["made"],
+                    r["reused"],
+                    duration(r["seconds"]),
+                ]
+                for r in found.runs
+            ],
+            right=(4, 5, 6),
+        )
+    if found.failures:
+        click.echo()
+        table(
+            ["failed", "stage", "what"], [[f["failed_at"], f["stage"], f["reason"]] for f in found.failures]
+        )
+
+
+@click.command()
+@click.argument("sql")
+@json_option
+def query(sql: str, as_json: bool) -> None:
+    """Ask the ledger in SQL (DuckDB).
+
+    Tables: artifacts, lineage, clips, frames, metrics, failures, runs.
+    """
+    import duckdb
+
+    try:
+        answer = connect(Ledger(Home().objects)).execute(sql)
+        columns = [column[0] for column in answer.description or ()]
+        rows = answer.fetchall()
+    except duckdb.Error as error:
+        line = str(error).splitlines()[0]
+        raise RequestError(
+            line, where="query", do='tables and columns: memdub query "describe artifacts"'
+        ) from error
+    if as_json:
+        print_json({"columns": columns, "rows": [list(row) for row in rows]})
+    elif columns:
+        table(columns, [list(row) for row in rows])
+        note(f"{len(rows)} row{'s' if len(rows) != 1 else ''}")
+
+
+@click.command()
+@click.argument("what", metavar="ID_OR_FILE")
+@click.option("--down", is_flag=True, help="What was made from it, instead of what it was made from.")
+@click.option("--html", type=click.Path(path_type=Path), help="Also write it as a picture.")
+@json_option
+def lineage(what: str, down: bool, html: Path | None, as_json: bool) -> None:
+    """Where did this come from? An artifact by (the beginning of) its id, or any file by its content."""
+    home = Home()
+    ledger = Ledger(home.objects)
+    name = _name_of(home, ledger, what)
+    # A file from outside was made from nothing that we know: what was made from it is the answer.
+    down = down or (name.startswith("sha256:") and not _has_origin(ledger, name))
+    tree = lineage_of(ledger, name, down=down)
+    if html is not None:
+        from flows.lineage_page import lineage_page
+
+        html.write_text(lineage_page(tree, down=down), encoding="utf-8")
+        note(f"{html} written")
+    if as_json:
+        print_json({"lineage": tree.as_dict()})
+    else:
+        click.echo("\n".join(_lines(tree)))
+
+
+def _name_of(home: Home, ledger: Ledger, what: str) -> str:
+    path = Path(what)
+    if not path.is_file():
+        return resolve(ledger, what)
+    if home.is_local and path.resolve().is_relative_to(home.path("stores")):
+        return path.resolve().relative_to(home.path("stores")).parts[1]
+    from storage.recipes import hash_file
+
+    name = f"sha256:{hash_file(path)}"
+    known = ledger.rows("lineage", ["parent", "child"])
+    if name in known["parent"].to_pylist() or name in known["child"].to_pylist():
+        return name
+    raise RequestError("nothing in this home was made from this file", where=path, do="ingest it first")
+
+
+def _has_origin(ledger: Ledger, name: str) -> bool:
+    return name in ledger.rows("lineage", ["child"])["child"].to_pylist()
+
+
+def _lines(node: Node, above: str = "", last: bool = True, top: bool = True) -> list[str]:
+    branch = "" if top else f"{above}{'└── ' if last else '├── '}"
+    lines = [f"{branch}{_label(node)}"]
+    below = "" if top else f"{above}{'    ' if last else '│   '}"
+    for i, child in enumerate(node.children):
+        lines += _lines(child, below, i == len(node.children) - 1, top=False)
+    return lines
+
+
+def _label(node: Node) -> str:
+    role = f"{node.role}: " if node.role else ""
+    if node.kind == "raw file":
+        return f"{role}{node.row.get('name') or 'a file'} ({node.id[:19]}...)"
+    if node.kind == "missing":
+        return f"{role}{node.id} (no longer in the ledger)"
+    row = node.row
+    made = (
+        f"{row['stage']} v{row['stage_version']}, {row['started']:%Y-%m-%d %H:%M}, {duration(row['seconds'])}"
+    )
+    return f"{role}{node.id}  {row['identity'] or ''} [{made}]"

@@ -1,0 +1,85 @@
+"""The `memdub` command itself: finding the subcommand, and turning every error into one line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from flows.cli.output import say_error
+from storage.errors import MemdubError, RequestError
+
+__all__ = ["main"]
+
+# Command -> module that holds it. Nothing is imported until it is asked for: `status` is instant.
+COMMANDS = {
+    "demo": "flows.cli.demo",
+    "ingest": "flows.cli.ingest",
+    "puppet": "flows.cli.puppet",
+    "status": "flows.cli.look",
+    "query": "flows.cli.look",
+    "lineage": "flows.cli.look",
+    "gc": "flows.cli.clean",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name])
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="memdub")
+def cli() -> None:
+    """Dub talking-head video, and trace every file back to its source.
+
+    Everything lives under MEMDUB_HOME (default ./data).
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command and exits with its status."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_run(given))
+
+
+def _run(arguments: list[str]) -> int:
+    as_json = "--json" in arguments
+    try:
+        return int(cli.main(args=arguments, prog_name="memdub", standalone_mode=False) or 0)
+    except MemdubError as error:
+        return say_error(error, as_json=as_json)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "memdub"
+        wrong = RequestError(error.format_message().rstrip(".?"), do=f"see {command} --help")
+        return say_error(wrong, as_json=as_json)
+    except (click.Abort, KeyboardInterrupt):
+        say_error(MemdubError("interrupted", do="run the same command again to go on"), as_json=as_json)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get("MEMDUB_TRACEBACK"):
+            traceback.print_exc()
+        what = f"unexpected {type(error).__name__}: {error}"
+        return say_error(
+            MemdubError(what, do="report it, with what MEMDUB_TRACEBACK=1 prints"), as_json=as_json
+        )
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
