@@ -27,6 +27,7 @@ _CONTAINERS = (
     "ogg,wav,w64,aiff,caf,au,mp3,aac,flac,ac3,eac3,dts,amr,wv,ape,tta,dv,nut,rm,wtv,gxf,yuv4mpegpipe"
 )
 _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file", "fflags": "+genpts"}
+_UNREADABLE = (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -49,13 +50,15 @@ def _translated(error: Exception, path: Path, doing: str) -> MemdubError:
         return MediaError("no such file", where=path, do="check the path")
     if isinstance(error, PermissionError):
         return MediaError(f"may not {doing} this file", where=path, do="check its permissions")
-    if isinstance(error, av.error.InvalidDataError):
+    # A container that is not on the list is an invalid argument to libav.
+    if isinstance(error, _UNREADABLE):
         return MediaError(
             missing_index(path) or "not a video or sound file that can be read",
             where=path,
             do="copy it again from where it came, or convert it with another program",
         )
-    return MediaError(f"cannot {doing} this file ({error})", where=path, do="check that it plays elsewhere")
+    said = getattr(error, "strerror", None) or type(error).__name__
+    return MediaError(f"cannot {doing} this file ({said})", where=path, do="check that it plays elsewhere")
 
 
 def _check_file(path: Path) -> None:

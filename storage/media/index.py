@@ -19,12 +19,16 @@ from numpy.typing import NDArray
 
 __all__ = ["FrameIndex", "SoundSpan", "scan"]
 
+# A program stream stamps few of its frames; what libav counts on from there differs after a seek.
+_UNSEEKABLE = {"mpeg"}
+
 
 @dataclass(frozen=True)
 class FrameIndex:
     """Shown frames in display order, and the packets at which decoding may start.
 
-    `timed` is False where the file keeps no timestamps (raw streams): frames are then counted.
+    `timed` is False where the file keeps no presentation times (raw streams, AVI with B-frames): frames
+    are then counted. Where packets cannot be told apart after a seek, `keys` is empty.
     """
 
     times: NDArray[np.int64]
@@ -73,10 +77,14 @@ class _Frames:
 
     def index(self, stream: VideoStream) -> FrameIndex:
         tick = stream.time_base or Fraction(1, 1000)
-        if self.untimed:
+        container = stream.container.format.name
+        # AVI orders its packets by decoding time alone, and libav can only guess at the rest.
+        if self.untimed or (container == "avi" and stream.codec_context.has_b_frames):
             return _counted(len(self.shown) + self.untimed, stream)
         times = np.unique(np.frombuffer(self.shown, np.int64)) if self.shown else np.empty(0, np.int64)
         keys = np.unique(np.frombuffer(self.keys, np.int64)) if self.keys else np.empty(0, np.int64)
+        if container in _UNSEEKABLE:
+            keys = keys[:0]
         usual = int(np.median(np.diff(times))) if len(times) > 1 else 0
         return FrameIndex(times, keys, tick, self.last[1] or usual, timed=True)
 

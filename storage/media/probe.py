@@ -181,7 +181,8 @@ def _defects(
     if index is not None and len(index):
         ends.append(float((int(index.times[-1]) + index.last_duration) * index.tick))
     promised = (source.duration or 0) / 1_000_000
-    there = max(ends, default=0.0) - (source.start_time or 0) / 1_000_000
+    # Matroska counts its duration from zero, others from the first moment: the longer view is the fair one.
+    there = max(ends, default=0.0) - min(0.0, (source.start_time or 0) / 1_000_000)
     if promised > there + _LATE or cut_short(path):
         return [f"cut short: {there:.1f} s are there of {max(promised, there):.1f} s announced"]
     return []

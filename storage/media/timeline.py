@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +63,15 @@ def _nominal(times: NDArray[np.int64], tick: Fraction, mean: Fraction) -> Fracti
     # A phone that drops frames in the dark still runs at its usual distance most of the time.
     usual = 1 / (Fraction(float(np.median(np.diff(times)))) * tick)
     wanted = min(max(usual, mean, _SLOWEST), _FASTEST)
-    nearest = min(STANDARD_RATES, key=lambda rate: abs(rate / wanted - 1))
-    if abs(nearest / wanted - 1) < Fraction(1, 20):
-        return nearest
-    return wanted.limit_denominator(1001)
+    near = [rate for rate in STANDARD_RATES if abs(rate / wanted - 1) < Fraction(1, 20)]
+    if not near:
+        return wanted.limit_denominator(1001)
+    return min(near, key=lambda rate: (_off_grid(times, tick, rate), abs(rate - wanted)))
+
+
+def _off_grid(times: NDArray[np.int64], tick: Fraction, rate: Fraction) -> float:
+    places = (times - times[0]) * float(tick * rate)
+    return round(float(np.abs(places - np.round(places)).mean()), 2)
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,8 @@ class Timeline:
     def __len__(self) -> int:
         if len(self.times) == 0:
             return 0
-        last = round((int(self.times[-1]) - int(self.times[0])) * self.tick * self.rate)
-        return last + max(1, round(self.last_duration * self.tick * self.rate))
+        span = int(self.times[-1]) - int(self.times[0]) + self.last_duration
+        return max(1, floor(span * self.tick * self.rate + Fraction(1, 2)))
 
     @property
     def duration(self) -> Fraction:

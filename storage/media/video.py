@@ -118,9 +118,12 @@ class VideoReader:
             stream.thread_type = self._threads
             stream.codec_context.thread_count = self._thread_count
             numbers, last = count(), -(2**63)
-            for landed, frame in _from_key(source, stream, key, wanted):
+            for landed, frame in _from_key(source, stream, self._index, key, wanted):
                 stamp = frame.pts if self._index.timed else next(numbers)
                 if stamp is None or stamp <= last or (landed is not None and stamp < landed):
+                    continue
+                # What a decoder makes up for damage depends on what it saw before.
+                if frame.is_corrupt:
                     continue
                 # A recovery point that is no picture of its own is right only some frames later.
                 if stamp == landed and frame.pict_type not in (PictureType.I, PictureType.NONE):
@@ -139,7 +142,7 @@ def _ways_in(index: FrameIndex, wanted: int) -> Iterator[int | None]:
 
 
 def _from_key(
-    source: InputContainer, stream: VideoStream, key: int | None, wanted: int
+    source: InputContainer, stream: VideoStream, index: FrameIndex, key: int | None, wanted: int
 ) -> Iterator[tuple[int | None, VideoFrame]]:
     """Decoded frames with the key frame that decoding began at; nothing where that one is too late."""
     landed: int | None = None
@@ -151,7 +154,7 @@ def _from_key(
             if packet.pts is None or not packet.is_keyframe:
                 continue
             landed = packet.pts
-            if landed > wanted:
+            if landed > wanted or landed not in index.keys:
                 return
         for frame in _tolerant(packet):
             yield landed, frame
