@@ -16,15 +16,21 @@ __all__ = ["lineage_page", "lineage_svg"]
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 250, 64, 56, 18, 12
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #b9c2cf; --paper: #fbfcfe; --card: #fff; }
+:root {
+  color-scheme: light dark;
+  --ink: #1c2430; --soft: #5b6675; --line: #b9c2cf; --paper: #fbfcfe; --card: #fff;
+}
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e8edf4; --soft: #9aa7b8; --line: #48566a; --paper: #12171f; --card: #1b222d; }
 }
 body { margin: 2rem; background: var(--paper); color: var(--ink); font: 15px/1.45 system-ui, sans-serif; }
-h1 { font-size: 1.2rem; margin: 0 0 .2rem; } p { margin: 0 0 1.2rem; color: var(--soft); }
+h1 { font-size: 1.2rem; margin: 0 0 .2rem; }
+p { margin: 0 0 1.2rem; color: var(--soft); }
 .scroll { overflow-x: auto; }
-svg text { font: 12px system-ui, sans-serif; fill: var(--ink); } svg .soft { fill: var(--soft); font-size: 11px; }
-svg rect.card { fill: var(--card); stroke: var(--line); } svg path { fill: none; stroke: var(--line); stroke-width: 1.5; }
+svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
+svg .soft { fill: var(--soft); font-size: 11px; }
+svg rect.card { fill: var(--card); stroke: var(--line); }
+svg path { fill: none; stroke: var(--line); stroke-width: 1.5; }
 """
 
 # One hue a kind; what is not here is grey.
@@ -105,7 +111,8 @@ def _card(box: _Box) -> str:
         "\n".join(f"{key}: {value}" for key, value in box.node.row.items() if value is not None)
     )
     return (
-        f'<g><title>{hint}</title><rect class="card" x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>'
+        f"<g><title>{hint}</title>"
+        f'<rect class="card" x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>'
         f'<rect x="{x}" y="{y + 8}" width="4" height="{HEIGHT - 16}" rx="2" fill="{colour}"/>{texts}</g>'
     )
 
