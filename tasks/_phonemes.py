@@ -18,7 +18,7 @@ from models.puppet.phonetics import SILENCE, Phoneme, letters
 __all__ = ["phonemes_from_events"]
 
 _WORD, _SENTENCE, _PHONEME = 1, 2, 7
-_STRESS = {"ˈ": 2, "ˌ": 1}
+_STRESS = {"\u02c8": 2, "\u02cc": 1}
 _HUSH = 10 ** (-58 / 20)
 _PAUSE_RMS = 10 ** (-48 / 20)
 _LONGEST_CLOSURE_S = 0.11
@@ -80,7 +80,7 @@ def _labelled(events: Sequence[Sequence[Any]], length: int, rate: int) -> Iterab
 
 def _phoneme(label: str, start_s: float, end_s: float, place: _Place) -> Phoneme:
     stress = max((_STRESS.get(c, 0) for c in label), default=0)
-    symbol = "" if label.startswith("(") else label.strip("ˈˌ ")
+    symbol = "" if label.startswith("(") else label.strip("\u02c8\u02cc ")
     found = Phoneme(start_s, end_s, symbol, stress, place.word, max(0, place.sentence))
     if symbol:
         found = replace(found, word_start=place.new_word, sentence_start=place.new_sentence)

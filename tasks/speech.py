@@ -53,7 +53,7 @@ _WOMEN = ("f1", "f2", "f3", "f4", "f5", "Annie", "Andrea", "Alicia", "anika", "b
 
 @dataclass(frozen=True)
 class Voice:
-    """One way of speaking: language and variant of espeak-ng, words a minute, pitch (0 to 99) and its range."""
+    """One way of speaking: espeak-ng's language and variant, words a minute, pitch (0 to 99), its range."""
 
     language: str = "en-us"
     variant: str = ""
@@ -64,7 +64,7 @@ class Voice:
 
     @property
     def name(self) -> str:
-        """The name by which espeak-ng knows it: the voice file, which need not be called like the language."""
+        """What espeak-ng calls it: the voice file, which need not be called like the language."""
         file = _voice_files().get(self.language, self.language)
         return f"{file}+{self.variant}" if self.variant else file
 
@@ -99,7 +99,7 @@ def languages() -> tuple[str, ...]:
 
 @cache
 def _voice_files() -> dict[str, str]:
-    """Language to voice file: several languages may share a file, and espeak-ng knows them by the file alone."""
+    """Language to voice file: several languages may share one, and espeak-ng knows the file alone."""
     root = Path(espeakng_loader.get_data_path())
     found: dict[str, str] = {}
     for file in sorted((root / "lang").rglob("*")):

@@ -1,9 +1,10 @@
-"""What an IPA symbol says about the mouth: place, manner, height, backness and rounding, read from its letters.
+"""What an IPA symbol says about the mouth: place, manner, height, backness, rounding, letter by letter.
 
 Symbols are taken apart letter by letter, so that diphthongs, affricates, length, tone and diacritics of
 any language come out right without a list of phonemes. Called by `visemes`; knows no curve and no head.
 """
 
+# ruff: noqa: RUF001 - the letters of the phonetic alphabet look like others on purpose
 from __future__ import annotations
 
 import unicodedata
