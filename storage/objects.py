@@ -24,6 +24,8 @@ __all__ = ["LocalObjects", "MemoryObjects", "Objects", "S3Objects", "Version", "
 
 Version = str
 TEMPORARY = ".tmp-"
+# What S3 answers when the object is another version, or when two conditional writes meet.
+LOST_RACES = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 
 
 class Objects(ABC):
@@ -144,9 +146,16 @@ class S3Objects(Objects):
         return _body(self._fs, answer), answer["ETag"]
 
     def versions(self, prefix: str) -> dict[str, Version]:
-        found = self._fs.find(f"{self._root}/{prefix}", detail=True)
-        keys = {path.removeprefix(f"{self._root}/"): entry["ETag"] for path, entry in sorted(found.items())}
-        return {key: tag for key, tag in keys.items() if not _is_hidden(key, prefix)}
+        bucket, _, name = f"{self._root}/{prefix}/".partition("/")
+        found: dict[str, Version] = {}
+        more: dict[str, str] = {}
+        while True:
+            page = self._fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=name, **more)
+            for entry in page.get("Contents", ()):
+                found[f"{prefix}/{entry['Key'].removeprefix(name)}"] = entry["ETag"]
+            if not page.get("IsTruncated"):
+                return {key: tag for key, tag in found.items() if not _is_hidden(key, prefix)}
+            more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def write_if(self, key: str, data: bytes, version: Version | None) -> bool:
         condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
@@ -167,11 +176,11 @@ class S3Objects(Objects):
         bucket, _, name = f"{self._root}/{key}".partition("/")
         try:
             self._fs.call_s3(call, Bucket=bucket, Key=name, **arguments)
-        except (OSError, ValueError) as error:
-            # 412: another writer was first. 409: two conditional writes met. 404: the object went away.
-            if any(word in repr(error) for word in ("PreconditionFailed", "412", "Conflict", "NoSuchKey")):
-                return False
-            if isinstance(error, FileNotFoundError):
+        except (FileExistsError, FileNotFoundError):
+            return False  # another writer was first, or the object went away
+        except OSError as error:
+            answer = getattr(error.__cause__, "response", {})
+            if answer.get("Error", {}).get("Code") in LOST_RACES:
                 return False
             raise
         return True

@@ -1,0 +1,101 @@
+"""Conditional replacement, on every kind of place that a home can be."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from storage.artifacts import Made, check_whole, produce
+from storage.errors import HomeError
+from storage.home import Home
+from storage.leases import hold
+from storage.ledger import Ledger, connect
+from storage.objects import Objects, open_objects
+from storage.recipes import Recipe
+from tests.storage.test_ledger import commit
+
+
+@pytest.fixture(params=["folder", "memory", "s3"])
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
+    if request.param == "s3":
+        return open_objects(f"{request.getfixturevalue('s3_url')}/home")
+    return open_objects(str(tmp_path / "home") if request.param == "folder" else "memory://home")
+
+
+def test_only_the_version_that_was_read_is_replaced(objects: Objects) -> None:
+    with objects.exclusive("a"):
+        assert objects.read("a/x") is None
+        assert objects.write_if("a/x", b"1", None)
+        assert not objects.write_if("a/x", b"2", None)
+        first = objects.read("a/x")
+        assert first is not None
+        assert objects.write_if("a/x", b"2", first[1])
+        assert not objects.write_if("a/x", b"3", first[1])
+        second = objects.read("a/x")
+        assert second is not None
+        assert second[0] == b"2"
+        assert objects.versions("a") == {"a/x": second[1]}
+        assert not objects.delete_if("a/x", first[1])
+        assert objects.delete_if("a/x", second[1])
+        assert objects.read("a/x") is None
+        assert objects.versions("a") == {}
+
+
+def test_threads_that_commit_at_once_lose_nothing(objects: Objects) -> None:
+    def work(worker: int) -> None:
+        own = Ledger(objects)
+        for i in range(10):
+            own.commit(commit(f"{worker}-{i}"))
+
+    threads = [threading.Thread(target=work, args=(w,)) for w in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ids = Ledger(objects).rows("artifacts")["id"].to_pylist()
+    assert sorted(ids) == sorted(f"{w}-{i}" for w in range(4) for i in range(10))
+    assert connect(Ledger(objects)).execute(
+        "select count(*), count(distinct child) from lineage"
+    ).fetchall() == [(40, 40)]
+
+
+def test_a_lease_is_held_by_one(objects: Objects) -> None:
+    with hold(objects, "work", 30) as lease:
+        assert lease is not None
+        other = threading.Event()
+        with hold(objects, "work", 30, finished=lambda: True) as second:
+            assert second is None
+            other.set()
+        lease.check()
+    with hold(objects, "work", 30) as again:
+        assert again is not None
+
+
+def test_artifacts_live_in_a_bucket_too(s3_url: str) -> None:
+    home = Home(f"{s3_url}/home")
+
+    def make(workspace: Path) -> Made:
+        (workspace / "deep").mkdir()
+        (workspace / "deep" / "a.bin").write_bytes(b"a" * 1000)
+        return Made()
+
+    recipe = Recipe("clip", "ingest", 1, {"n": 1})
+    made = produce(home, recipe, make, identity="anna")
+    assert produce(Home(home.url), recipe, make, identity="anna").reused
+    check_whole(home, made, read_all=True)
+
+
+def test_places_without_conditional_writes_are_refused() -> None:
+    with pytest.raises(HomeError, match="use a folder or s3"):
+        open_objects("ftp://example.org/home")
+
+
+def test_a_home_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(HomeError, match="cannot be written"),
+        open_objects(str(tmp_path / "file")).exclusive("a"),
+    ):
+        pass
