@@ -30,10 +30,16 @@ _IRIS = {
 }  # fmt: skip
 
 
-def place(uv: F32, region: tuple[float, float, float, float], side: int) -> F32:
-    """0..1 inside a region to texels of the atlas, half a texel inside its border."""
+def place(uv: F32, region: tuple[float, float, float, float], side: int, *, wrap: bool = False) -> F32:
+    """0..1 inside a region to texels of the atlas, half a texel inside its border.
+
+    With `wrap`, places beyond 1 fold back like a mirror, so that a sheet may be wider than the region.
+    """
     x, y, w, h = region
-    inner = np.clip(uv, 0, 1) * (np.float32([w, h]) * side - 1.02) + 0.51
+    inside = np.clip(uv, 0, 1)
+    if wrap:
+        inside[:, 0] = 1 - np.abs(uv[:, 0] % 2 - 1)
+    inner = inside * (np.float32([w, h]) * side - 1.02) + 0.51
     return (inner + np.float32([x, y]) * side).astype(np.float32)
 
 

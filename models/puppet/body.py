@@ -16,7 +16,7 @@ from models.puppet.figure import figure
 from models.puppet.hair import Hair, hair
 from models.puppet.head import NECK_RING, skin, skull_rings
 from models.puppet.identity import Traits, warp
-from models.puppet.light import transfer
+from models.puppet.light import LAMBERT, harmonics, transfer
 from models.puppet.mesh import normals, smooth_vertices
 
 __all__ = ["Body", "Part"]
@@ -69,7 +69,7 @@ class Body:
         rows = np.repeat(np.arange(mouth.CAVITY_ROWS), 20) / mouth.CAVITY_ROWS
         columns = np.tile(np.arange(20), mouth.CAVITY_ROWS) / 20
         pieces.append(("cavity", mouth.cavity_triangles(), at.place(np.stack([0.1 + 0.25 * columns, rows], 1), at.MOUTH, side)))
-        pieces += [("hair", self.hair.triangles, at.place(self.hair.places, at.HAIR, side))]
+        pieces += [("hair", self.hair.triangles, at.place(self.hair.places, at.HAIR, side, wrap=True))]
         lash = np.tile(np.stack([np.tile(np.linspace(0, 1, 17), 2), np.repeat([0.02, 0.98], 17)], 1), (2, 1))
         pieces += [(f"lash{k}", eyes.lash_triangles(), at.place(lash, at.LASH, side)) for k in (0, 1)]
         vertex = triangle = 0
@@ -80,6 +80,10 @@ class Body:
             [tri + self.parts[name].vertices.start for name, tri, _ in pieces]
         ).astype(np.int32)
         self.uv = np.concatenate([uv for _, _, uv in pieces]).astype(np.float32)
+        self.inside = slice(self.parts["teeth0"].vertices.start, self.parts["cavity"].vertices.stop)
+        self.wet_start, self.wet_stop = self.parts["eye0"].triangles.start, self.parts["eye1"].triangles.stop
+        self.cut = np.full(vertex, 0.4, np.float32)
+        self.cut[self.parts["hair"].vertices] = self.hair.cut
 
     def _margin_uv(self) -> F32:
         # The wet rim of the lids takes the pink of the mouth's texture.
@@ -92,8 +96,8 @@ class Body:
         look = eyes.eye_direction(float(row[INDEX["gaze_x"]]), float(row[INDEX["gaze_y"]]))
         return np.concatenate([face, *(eyes.iris_points(ball, look) for ball in self.balls)])
 
-    def vertices(self, row: F32) -> tuple[F32, F32]:
-        """Vertices of all parts (V, 3), and the atlas places with the eyes' gaze applied."""
+    def vertices(self, row: F32) -> tuple[F32, F32, float]:
+        """Vertices of all parts (V, 3), atlas places with the eyes' gaze applied, and the lips' gap in mm."""
         face = skin()
         lm = self.landmarks(row)
         fine = face.face @ lm[:468]
@@ -111,7 +115,8 @@ class Body:
         uv = self.uv.copy()
         for k, ball in enumerate(self.balls):
             uv[self.parts[f"eye{k}"].vertices] = at.place(eyes.texture_places(ball, look) / 2 + 0.5, at.EYE, self.side)
-        return np.concatenate(pieces).astype(np.float32), uv
+        gap = float(np.linalg.norm(lm[13] - lm[14]))
+        return np.concatenate(pieces).astype(np.float32), uv, gap
 
     def neck_share(self) -> F32:
         """How much of each vertex stays with the shoulders: 0 on the head, 1 at the base of the neck."""
@@ -131,12 +136,15 @@ class Body:
 
     def _light(self) -> None:
         """Answers of all vertices to the light, at rest, shadows included."""
-        points, _ = self.vertices(np.zeros(len(INDEX), np.float32))
+        points, _, _ = self.vertices(np.zeros(len(INDEX), np.float32))
+        self.rest_points = points
         self.rest_normals = self._normals(points)
         solid = [self.parts[n].triangles for n in ("skin", "ear0", "ear1")]
         blockers = np.concatenate([self.triangles[s] for s in solid] + [self.hair.solid + self.parts["hair"].vertices.start])
         answer = transfer(points, self.triangles, self.rest_normals, (points, blockers))
+        answer *= np.clip(answer[:, :1] / 0.282095, 0.05, 1) ** 0.45
         answer[self.parts["hair"].vertices] *= self.hair.depth[:, None]
+        answer[self.inside] = (harmonics(self.rest_normals[self.inside]) * LAMBERT) * self._depth_inside(points)
         skin_part = np.concatenate([self.triangles[s] for s in solid[:1]])
         count = self.parts["skin"].vertices.stop
         answer[:count] = smooth_vertices(answer[:count], skin_part, 1)
@@ -146,6 +154,14 @@ class Body:
         self.answers[1, :count] = 0.6 * answer[:count] + 0.4 * wide
         self.answers[0, :count] = smooth_vertices(wide, skin_part, 4)
         self.openness = np.clip(answer[:, 0] / 0.282095, 0, 1)
+
+    def _depth_inside(self, points: F32) -> F32:
+        """The mouth's inside is lit as if open, darker towards the throat (V, 1)."""
+        front = float(points[self.parts["teeth0"].vertices, 2].min())
+        fade = np.exp(-np.clip(points[self.inside, 2] - front, 0, 60) / 16.0)
+        stop = self.parts["cavity"].vertices.start - self.inside.start
+        fade[stop:] *= 0.45
+        return 0.8 * fade[:, None]
 
     def _normals(self, points: F32) -> F32:
         n = normals(points, self.triangles)
@@ -157,3 +173,9 @@ class Body:
 
     def current_normals(self, points: F32) -> F32:
         return self._normals(points)
+
+    def shell(self) -> tuple[F32, I32]:
+        """What casts shadows on the shoulders: skin and the inner hair."""
+        start = self.parts["hair"].vertices.start
+        skin_part = self.triangles[self.parts["skin"].triangles]
+        return self.rest_points, np.concatenate([skin_part, self.hair.solid + start]).astype(np.int32)

@@ -31,7 +31,7 @@ def rotation(angles: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def rest_pose() -> F32:
     """Facing the camera, eyes above the middle, shoulders in the picture."""
-    return np.array([0, 0, 0, 0, -2, 860], np.float32)
+    return np.array([0, 0, 0, 0, -10, 950], np.float32)
 
 
 def about_neck(angles: NDArray[np.floating], rest: F32 | None = None) -> F32:

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.puppet.mesh import normals
 from models.raster import rasterise
 
-__all__ = ["Light", "harmonics", "lambert", "studio", "transfer"]
+__all__ = ["Light", "harmonics", "LAMBERT", "lambert", "studio", "transfer"]
 
 F32 = NDArray[np.float32]
 _BANDS = np.array([0] + [1] * 3 + [2] * 5 + [3] * 7)
-_LAMBERT = np.array([1, 2 / 3, 0.25, 0.0], np.float32)[_BANDS]
-_LOBE = np.array([1, 0.92, 0.76, 0.56], np.float32)[_BANDS]
+LAMBERT = np.array([1, 2 / 3, 0.25, 0.0], np.float32)[_BANDS]
+_LOBE = np.array([1, 0.95, 0.84, 0.68], np.float32)[_BANDS]
 
 
 def harmonics(d: F32) -> F32:
@@ -67,17 +66,17 @@ def studio(seed: int) -> Light:
     warm = rng.uniform(-1, 1)
     tone = np.array([1 + 0.07 * warm, 1.0, 1 - 0.09 * warm])
     cool = np.array([1 - 0.09 * warm, 1.0, 1 + 0.11 * warm])
-    power = rng.uniform(0.82, 1.0)
+    power = rng.uniform(1.0, 1.2)
     colours = np.stack([tone * power, cool * rng.uniform(0.20, 0.34), cool * rng.uniform(0.25, 0.5)])
     lamps = np.stack([key, fill, rim])
     lamps /= np.linalg.norm(lamps, axis=1, keepdims=True)
-    ambient = (0.5 * tone + 0.5 * cool) * rng.uniform(0.20, 0.28)
+    ambient = (0.5 * tone + 0.5 * cool) * rng.uniform(0.13, 0.19)
     return Light(lamps.astype(np.float32), colours.astype(np.float32), ambient.astype(np.float32))
 
 
 def lambert(normal: F32, coefficients: F32) -> F32:
     """Unshadowed reflected light (V, 3) for unit normals."""
-    return (harmonics(normal) * _LAMBERT) @ coefficients
+    return (harmonics(normal) * LAMBERT) @ coefficients
 
 
 def _sphere(count: int) -> F32:
@@ -117,5 +116,3 @@ def transfer(points: F32, triangles: NDArray[np.int32], normal: F32, blockers: t
         answer += (facing * _seen(blockers[0], blockers[1], targets, ray, 128))[:, None] * basis
     return answer * np.float32(4 / rays)
 
-
-__all__ += ["normals"]

@@ -12,6 +12,7 @@ from models.puppet.expression import CONTROLS, INDEX
 from models.puppet.identity import traits
 from models.puppet.light import studio
 from models.puppet.shading import Painter
+from models.puppet.stage import Stage
 from models.puppet.truth import MOUTH, FrameTruth, action_units, measures
 
 __all__ = ["Puppet"]
@@ -35,14 +36,10 @@ class Puppet:
         side = 1024 if size * supersample > 400 else 512
         key = lamps.directions[0]
         self._body = Body(self.who, seed, side)
-        self._painter = Painter(
-            self._body,
-            build_atlas(self.who, seed, side, (float(key[0]), float(key[1]))),
-            lamps,
-            size,
-            supersample,
-            seed if background is None else background,
-        )
+        atlas = build_atlas(self.who, seed, side, (float(key[0]), float(key[1])))
+        room = seed if background is None else background
+        stage = Stage(self.who, seed, lamps, self._body.shell(), size * supersample, room)
+        self._painter = Painter(self._body, atlas, lamps, stage, self.rest_pose, size, supersample)
 
     @property
     def focal(self) -> float:

@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.puppet.figure import EYES, LIP_RINGS
+from models.puppet.hairline import hairline
 from models.puppet.identity import Traits
 from models.puppet.paint import Canvas, blur, canvas, linear, noise, smoothstep
 
-__all__ = ["HAIR_TONES", "SKIN_TONES", "hairline", "skin_texture"]
+__all__ = ["HAIR_TONES", "SKIN_TONES", "skin_texture"]
 
 F32 = NDArray[np.float32]
 
 SKIN_TONES = {
-    "pale": (236, 206, 190), "fair": (232, 194, 172), "light": (226, 184, 158), "rosy": (228, 178, 156),
-    "golden": (222, 180, 140), "tan": (198, 148, 112), "brown": (152, 104, 76), "deep": (104, 68, 50),
+    "pale": (230, 190, 170), "fair": (224, 178, 152), "light": (216, 166, 138), "rosy": (220, 162, 138),
+    "golden": (212, 164, 124), "tan": (186, 132, 98), "brown": (146, 98, 70), "deep": (104, 67, 49),
 }  # fmt: skip
 LIP_TONES = {
     "pale": (196, 118, 112), "fair": (190, 108, 102), "light": (186, 100, 94), "rosy": (190, 98, 92),
@@ -25,20 +26,6 @@ HAIR_TONES = {
     "black": (24, 20, 19), "darkbrown": (46, 32, 24), "brown": (82, 55, 37), "auburn": (98, 48, 28),
     "ginger": (158, 82, 38), "blond": (190, 150, 98), "grey": (140, 136, 132), "silver": (196, 192, 186),
 }  # fmt: skip
-
-# Height of the hairline over the azimuth from the front (0) to the nape (180 degrees).
-_HAIRLINE = (
-    np.radians([0, 18, 32, 42, 52, 62, 72, 78, 84, 92, 104, 118, 140, 180]),
-    np.array([-113, -113.5, -112, -103, -86, -72, -60, -44, -22, -50, -48, -2, 40, 62.0]),
-)
-
-
-def hairline(azimuth: F32, recede: float) -> F32:
-    """Height y of the hairline at an azimuth (radians, sign ignored)."""
-    a = np.abs(azimuth)
-    back = recede * (10 * np.exp(-((a / 0.3) ** 2)) + 26 * np.exp(-(((a - 0.62) / 0.22) ** 2)))
-    return (np.interp(a, *_HAIRLINE) - back).astype(np.float32)
-
 
 def _mix(base: F32, colour: F32, amount: F32) -> F32:
     return base + (colour - base) * amount[..., None]
@@ -90,7 +77,7 @@ def _lips(c: Canvas, who: Traits, rng: np.random.Generator, out: F32, gloss: F32
         made_up = linear((168, 52, 62)) * (0.6 + 0.6 * float(linear(SKIN_TONES[who.skin]).mean()))
         tone = tone * (1 - 0.75 * who.lip_colour) + made_up * 0.75 * who.lip_colour
     shape = (c.side, c.side)
-    lines = noise(rng, shape, (14, 330)) * 0.10 + noise(rng, shape, (60, 60)) * 0.05
+    lines = noise(rng, shape, (20, 260)) * 0.055 + noise(rng, shape, (60, 60)) * 0.05
     inner = np.concatenate([lm[LIP_RINGS[3, 0]], lm[LIP_RINGS[3, 1, -2:0:-1]]])
     seam = np.exp(-((c.distance(inner, 5, closed=True) / 1.5) ** 2))
     lip = tone * (1 + lines[..., None]) * (1 - 0.42 * seam[..., None])
@@ -121,7 +108,7 @@ def _brows(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
     count = int((260 if who.sex == "male" else 210) * (1 + 0.45 * who.brow))
     for top, low in zip(_BROW_TOP, _BROW_LOW, strict=True):
         a, b = c.landmarks[top], c.landmarks[low]
-        thin = 0.5 * (1 - 0.24 * who.brow) * (0.60 if who.sex == "male" else 0.72)
+        thin = 0.5 * (1 - 0.24 * who.brow) * (0.35 if who.sex == "male" else 0.62)
         a, b = a + (b - a) * thin * 0.9, b + (a - b) * thin * 0.75
         t, v = rng.random(count) ** 0.9 * 4, rng.random(count)
         i = np.minimum(t.astype(int), 3)

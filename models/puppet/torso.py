@@ -1,0 +1,100 @@
+"""Shoulders and clothes: drawn once behind the moving head, with depth, coloured by position."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.puppet.identity import Traits
+from models.puppet.mesh import grid_triangles
+
+__all__ = ["collar", "torso"]
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+
+# Half outlines from the throat (0) over 45, 90 (shoulder) and 135 degrees to the back.
+_ROWS = np.array(
+    [
+        [(0, 178, 62), (46, 168, 76), (64, 152, 112), (46, 140, 146), (0, 136, 160)],
+        [(0, 186, 50), (62, 176, 62), (84, 160, 114), (66, 150, 152), (0, 146, 168)],
+        [(0, 200, 40), (100, 192, 50), (132, 176, 116), (110, 170, 158), (0, 165, 172)],
+        [(0, 220, 32), (140, 214, 46), (180, 196, 118), (150, 200, 162), (0, 200, 176)],
+        [(0, 250, 24), (165, 250, 40), (208, 228, 120), (170, 240, 166), (0, 250, 178)],
+        [(0, 300, 16), (170, 310, 32), (216, 300, 120), (178, 310, 168), (0, 310, 180)],
+        [(0, 430, 12), (172, 430, 28), (218, 430, 120), (180, 430, 168), (0, 430, 180)],
+    ],
+    np.float32,
+)
+_COLUMNS = 80
+
+
+def _spline(points: F32, steps: F32) -> F32:
+    """Catmull-Rom through points (N, ..., 3) at fractional indices."""
+    i = np.clip(steps.astype(int), 0, len(points) - 2)
+    f = (steps - i).reshape(-1, *[1] * (points.ndim - 1))
+    at = [points[np.clip(i + k, 0, len(points) - 1)] for k in (-1, 0, 1, 2)]
+    return 0.5 * (
+        (-f + 2 * f**2 - f**3) * at[0] + (2 - 5 * f**2 + 3 * f**3) * at[1] + (f + 4 * f**2 - 3 * f**3) * at[2] + (f**3 - f**2) * at[3]
+    )
+
+
+def _loops(rows: F32) -> F32:
+    """Closed loops (rows, _COLUMNS, 3) from half outlines."""
+    full = np.concatenate([rows, rows[:, -2:0:-1] * np.float32([-1, 1, 1])], axis=1)
+    ring = np.concatenate([full[:, -1:], full, full[:, :2]], axis=1).transpose(1, 0, 2)
+    return _spline(ring, np.arange(_COLUMNS) / _COLUMNS * 8 + 1).transpose(1, 0, 2)
+
+
+def _build(who: Traits, rows: F32) -> F32:
+    wide = np.float32([1 + 0.10 * (who.sex == "male") - 0.06 * (who.sex == "female") + 0.05 * who.neck, 1, 1])
+    near = np.linspace(0, 1, len(rows))[:, None, None]
+    slim = 1 + (0.12 * who.neck) * (1 - near)
+    return rows * (1 + (wide - 1) * np.clip(near * 2, 0, 1)) * np.concatenate([slim, np.ones_like(slim), np.ones_like(slim)], -1)
+
+
+def torso(who: Traits) -> tuple[F32, I32]:
+    """The body under the clothes: points (V, 3), triangles."""
+    dense = _spline(_build(who, _ROWS), np.arange(0, len(_ROWS) - 1 + 1e-6, 0.25))
+    loops = _loops(dense.astype(np.float32))
+    return loops.reshape(-1, 3).astype(np.float32), grid_triangles(len(loops), _COLUMNS, closed=True)
+
+
+_PROFILES = {
+    # (outwards, downwards) from the neck's opening; the strip is a folded band around the neck.
+    "sweater": [(-3.0, 6), (-2.5, -2), (0.5, -7), (4.0, -5.5), (5.5, 1), (5.0, 8)],
+    "turtle": [(-6, 4), (-7, -14), (-7, -30), (-3, -34), (1.0, -30), (3.5, -14), (5, 4), (6, 9)],
+    "shirt": [(-3, 6), (-4, -10), (-3.5, -24), (-0.5, -26), (5, -20), (10, -4), (15, 11), (14, 12)],
+    "hood": [(-2, 5), (-2, -8), (2, -16), (8, -14), (13, -4), (15, 8)],
+}
+
+
+def collar(who: Traits, kind: str) -> tuple[F32, I32, F32]:
+    """A collar: points, triangles and how far round from the throat each point is (0..1)."""
+    base = _loops(_build(who, _ROWS[:2]))
+    ring, outer = base[0], base[1]
+    out = outer - ring
+    out /= np.linalg.norm(out, axis=1, keepdims=True)
+    turn = np.minimum(np.arange(_COLUMNS), _COLUMNS - np.arange(_COLUMNS)) / (_COLUMNS / 2)
+    profile = np.array(_PROFILES[kind], np.float32)
+    profile = _spline(profile, np.arange(0, len(profile) - 1 + 1e-6, 0.34)).astype(np.float32)
+    scale = np.ones(_COLUMNS)
+    if kind == "shirt":
+        scale = 0.9 + 0.35 * np.exp(-((turn / 0.2) ** 2))
+    flat = out * [1, 0, 1]
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    points = ring[None] + profile[:, :1, None] * flat[None] + (profile[:, 1] [:, None] * scale)[..., None] * np.float32([0, 1, 0])
+    if kind == "shirt":
+        # The points of the collar spread to both sides of the throat.
+        open_by = np.exp(-((turn / 0.10) ** 2)) * np.clip(np.linspace(-0.2, 1, len(profile)), 0, 1)[:, None]
+        side = np.sign(ring[:, 0])
+        points[..., 0] += side * open_by * 14
+        points[..., 1] += open_by * 9
+        points[..., 2] -= open_by * 2
+    triangles = grid_triangles(len(profile), _COLUMNS, closed=True)
+    if kind == "shirt":
+        middle = (triangles % _COLUMNS == 0).any(1) & ((triangles % _COLUMNS >= _COLUMNS - 1) | (triangles % _COLUMNS == 0)).any(1)
+        left = (triangles % _COLUMNS >= _COLUMNS - 1).any(1) | (triangles % _COLUMNS == 0).all(1)
+        triangles = triangles[~(middle & left)]
+    around = np.broadcast_to(turn, points.shape[:2]).reshape(-1)
+    return points.reshape(-1, 3).astype(np.float32), triangles, around.astype(np.float32)
