@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
@@ -42,30 +43,37 @@ class _Mixer:
     def __init__(self, channels: int) -> None:
         self._channels = channels
         self._key: tuple[str, str, int] | None = None
-        self._swr: AudioResampler | None = None
 
     def mix(self, frame: AudioFrame) -> NDArray[np.float32]:
         key = (frame.format.name, frame.layout.name, frame.sample_rate)
         if key != self._key:
-            self._key, self._swr = key, self._converter(frame)
-        if self._swr is None:
-            return self._average(frame)
-        parts = [part.to_ndarray().T for part in self._swr.resample(frame)]
-        return np.concatenate(parts).astype(np.float32, copy=False)
+            self._key = key
+            self._swr = AudioResampler("flt", frame.layout, frame.sample_rate)
+            self._weights = _weights(frame.layout, self._channels)
+        count = frame.layout.nb_channels
+        data = np.concatenate([_unpacked(part, count) for part in self._swr.resample(frame)])
+        return data if self._weights is None else data @ self._weights
 
-    def _converter(self, frame: AudioFrame) -> AudioResampler | None:
-        names = {1: "mono", 2: "stereo"}
-        if frame.layout.nb_channels == self._channels:
-            return AudioResampler("fltp", frame.layout, frame.sample_rate)
-        # Layouts without named loudspeakers (four microphones, say) have no rule to be mixed by.
-        if "channels" in frame.layout.name or self._channels not in names:
-            return None
-        return AudioResampler("fltp", names[self._channels], frame.sample_rate)
 
-    def _average(self, frame: AudioFrame) -> NDArray[np.float32]:
-        swr = AudioResampler("fltp", frame.layout, frame.sample_rate)
-        every = np.concatenate([part.to_ndarray() for part in swr.resample(frame)], axis=1)
-        return np.repeat(every.mean(axis=0)[:, None], self._channels, axis=1).astype(np.float32)
+_SIDES = {"FL": (1, 0), "FR": (0, 1), "FC": (0.7, 0.7), "LFE": (0, 0)}
+_SIDES |= {"BL": (0.5, 0), "BR": (0, 0.5), "SL": (0.5, 0), "SR": (0, 0.5)}
+
+
+def _weights(layout: AudioLayout, channels: int) -> NDArray[np.float32] | None:
+    """How much of each channel goes into each output: no more than one in all, so that nothing clips.
+
+    swresample does this too, but louder from codecs that decode to floats than from those that do not.
+    """
+    count = layout.nb_channels
+    if count == channels:
+        return None
+    if channels > 2:
+        return np.eye(count, channels, dtype=np.float32)
+    sides = np.array([_SIDES.get(channel.name, (0.5, 0.5)) for channel in layout.channels], np.float32)
+    if len(sides) != count or not sides.any():
+        sides = np.ones((count, 2), np.float32)
+    sides = sides.sum(axis=1, keepdims=True) if channels == 1 else sides
+    return sides / np.maximum(sides.sum(axis=0), 1e-6)
 
 
 class _Placer:
@@ -80,9 +88,9 @@ class _Placer:
     def place(self, due: int | None, data: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         off = 0 if due is None else due - self._at
         if not self._begun or abs(off) > _GAP * self._rate:
-            self._begun, self._lean = True, 0.0
             yield from self._silence(max(0, off))
             data = data[max(0, -off) :]
+            self._begun, self._lean = self._begun or len(data) > 0, 0.0
         elif due is not None:
             data = self._held(off, data)
         self._at += len(data)
@@ -143,7 +151,7 @@ def _frames(path: Path) -> Iterator[AudioFrame]:
 def resampled(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
     """The same sound at another rate; as many samples as the duration asks for."""
     swr: AudioResampler | None = None
-    got = given = 0
+    got = given = channels = 0
     source_rate = rate
     for block in blocks:
         source_rate = block.rate
@@ -151,18 +159,19 @@ def resampled(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
             yield block
             continue
         if swr is None:
-            layout = _layout(block.data.shape[1])
-            swr = AudioResampler("fltp", layout, rate)
+            channels = block.data.shape[1]
+            layout = _layout(channels)
+            swr = AudioResampler("flt", layout, rate)
         frame = _as_frame(block, got)
         got += len(block)
-        for part in _unpacked(swr.resample(frame), rate):
-            given += len(part)
-            yield part
+        for part in swr.resample(frame):
+            given += part.samples
+            yield Samples(_unpacked(part, channels), rate)
     if swr is not None:
         wanted = round(got * rate / source_rate) - given
-        for part in _unpacked(swr.resample(None), rate):
-            yield part[: max(0, wanted)]
-            wanted -= len(part)
+        for part in swr.resample(None):
+            yield Samples(_unpacked(part, channels)[: max(0, wanted)], rate)
+            wanted -= part.samples
 
 
 def _layout(channels: int) -> str:
@@ -170,13 +179,13 @@ def _layout(channels: int) -> str:
 
 
 def _as_frame(block: Samples, at: int) -> AudioFrame:
-    planes = np.ascontiguousarray(block.data.T)
-    frame = AudioFrame.from_ndarray(planes, "fltp", _layout(len(planes)))
+    packed = np.ascontiguousarray(block.data).reshape(1, -1)
+    frame = AudioFrame.from_ndarray(packed, "flt", _layout(block.data.shape[1]))
     frame.sample_rate = block.rate
     frame.pts, frame.time_base = at, Fraction(1, block.rate)
     return frame
 
 
-def _unpacked(frames: list[AudioFrame], rate: int) -> Iterator[Samples]:
-    for frame in frames:
-        yield Samples(frame.to_ndarray().T.astype(np.float32, copy=False), rate)
+def _unpacked(frame: AudioFrame, channels: int) -> NDArray[np.float32]:
+    # Packed throughout: PyAV miscounts the planes of eight channels.
+    return frame.to_ndarray().reshape(-1, channels).astype(np.float32, copy=False)

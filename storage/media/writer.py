@@ -21,6 +21,7 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -69,6 +70,7 @@ class MediaWriter:
         self._beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._waiting: deque[NDArray[np.float32]] = deque()
         self._scaler = VideoReformatter()
+        self._unsign = BitStreamFilterContext("filter_units=remove_types=6", "h264")
         self._file: OutputContainer | None = None
         self._sound: AudioStream | None = None
 
@@ -115,7 +117,7 @@ class MediaWriter:
         if any(extra):
             picture = np.pad(picture, ((0, extra[0]), (0, extra[1]), (0, 0)), mode="edge")
         with plain_errors(self.path, "write"):
-            self._mux(self._video.encode(self._as_yuv(picture)))
+            self._mux(self._unsigned(self._video.encode(self._as_yuv(picture))))
             self.frames += 1
             self._send_sound(self._sound_until())
 
@@ -181,6 +183,11 @@ class MediaWriter:
         self.samples += len(block)
         self._mux(self._sound.encode(frame))
 
+    def _unsigned(self, packets: Iterable[Packet[Any]]) -> Iterable[Packet[Any]]:
+        # x264 writes its version and settings into the first picture, as user data (unit type 6).
+        for packet in packets:
+            yield from self._unsign.filter(packet)
+
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         assert self._file is not None
         for packet in packets:
@@ -205,7 +212,7 @@ class MediaWriter:
             raise MediaError("no frame was written", where=self.path, do="give it at least one frame")
         assert self._file is not None
         self._send_sound(self._sound_until(), last=True)
-        self._mux(self._video.encode(None))
+        self._mux(self._unsigned(self._video.encode(None)))
         if self._sound is not None:
             self._mux(self._sound.encode(None))
         self._file.close()

@@ -127,7 +127,7 @@ def _sounds(stream: Any, film: Film, length: float) -> Iterable[tuple[float, Any
     for start in range(0, total, size):
         samples = (film.wave or tone)(start, min(size, total - start), rate)
         channels = stream.layout.nb_channels
-        frame = av.AudioFrame.from_ndarray(np.repeat(samples[None], channels, 0), "fltp", film.layout)
+        frame = av.AudioFrame.from_ndarray(np.repeat(samples, channels)[None], "flt", film.layout)
         frame.sample_rate = rate
         frame.pts, frame.time_base = start + round(film.sound_start * rate), Fraction(1, rate)
         converted = av.AudioResampler(stream.format, film.layout, rate).resample(frame)

@@ -137,3 +137,26 @@ def test_colours_survive_writing_and_reading(tmp_path, size):
         context = source.streams.video[0].codec_context
         named = (context.colorspace, context.color_primaries, context.color_trc, context.color_range)
     assert named == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(("transfer", "white"), [(18, 0.75), (16, 0.58)], ids=["hlg", "pq"])
+def test_hdr_white_becomes_white(tmp_path, transfer, white):
+    """Reference white (203 candela) stands at 75 % in HLG and 58 % in PQ; undone, it would look grey."""
+    path = tmp_path / "hdr.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx265", rate=25, options={"x265-params": "log-level=none:pools=1:qp=4"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
+        context = stream.codec_context
+        context.colorspace, context.color_primaries, context.color_trc, context.color_range = (
+            9,
+            9,
+            transfer,
+            1,
+        )
+        frame = av.VideoFrame(64, 64, "yuv420p10le")
+        for plane, level in zip(frame.planes, (64 + round(876 * white), 512, 512), strict=True):
+            plane.update(np.full(plane.buffer_size // 2, level, np.uint16).tobytes())
+        frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range = 9, 9, transfer, 1
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    assert next(iter(VideoReader(path))).min() >= 240

@@ -58,7 +58,13 @@ def test_count_and_rate_in_every_container(studio, name, rate):
 
 @pytest.mark.parametrize(
     ("name", "codec"),
-    [("a.wav", "pcm_s24le"), ("a.flac", "flac"), ("a.mp3", "libmp3lame"), ("a.m4a", "aac"), ("a.ogg", "libopus")],
+    [
+        ("a.wav", "pcm_s24le"),
+        ("a.flac", "flac"),
+        ("a.mp3", "libmp3lame"),
+        ("a.m4a", "aac"),
+        ("a.ogg", "libopus"),
+    ],
 )
 def test_sound_alone_is_a_file_without_picture(studio, name, codec):
     found = probe(studio(name=name, frames=0, sound=codec, sound_seconds=2))
@@ -122,7 +128,9 @@ def test_an_interrupted_recording_says_that_its_index_is_missing(studio, tmp_pat
     assert "index (moov) is missing" in refusal(probe, cut)
 
 
-@pytest.mark.parametrize("film", [{"muxing": {"movflags": "faststart"}}, {"name": "a.mkv"}], ids=["mp4", "mkv"])
+@pytest.mark.parametrize(
+    "film", [{"muxing": {"movflags": "faststart"}}, {"name": "a.mkv"}], ids=["mp4", "mkv"]
+)
 def test_a_file_cut_in_the_middle_is_read_and_reported(studio, film):
     path = studio(frames=150, size=(160, 128), sound="aac", **film)
     data = path.read_bytes()

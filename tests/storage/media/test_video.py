@@ -78,7 +78,7 @@ def test_an_edit_list_hides_what_lies_before_it(studio):
 
 def test_varying_timestamps_become_constant(studio):
     # 30 a second, then 15 a second, then a pause of half a second, then 30 again.
-    times = [*range(0, 30), *range(30, 60, 2), *range(75, 90)]
+    times = [*range(30), *range(30, 60, 2), *range(75, 90)]
     path = studio(name="a.mkv", times=tuple(times), tick=F(1, 30), rate=F(30))
     reader = VideoReader(path)
     assert reader.rate == 30
