@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from storage.errors import RequestError
 from storage.ledger.ledger import Ledger
@@ -64,7 +65,8 @@ def connect(ledger: Ledger) -> duckdb.DuckDBPyConnection:
 
 def resolve(ledger: Ledger, prefix: str) -> str:
     """The one artifact whose id begins with `prefix`."""
-    ids = [i for i in ledger.rows("artifacts", ["id"])["id"].to_pylist() if i.startswith(prefix)]
+    column = ledger.rows("artifacts", ["id"])["id"]
+    ids = column.filter(pc.starts_with(column, prefix)).to_pylist()
     if len(ids) == 1 or prefix in ids:
         return prefix if prefix in ids else str(ids[0])
     what = "no artifact has this id" if not ids else f"{len(ids)} artifacts begin so"
@@ -73,13 +75,13 @@ def resolve(ledger: Ledger, prefix: str) -> str:
 
 def lineage_of(ledger: Ledger, name: str, *, down: bool = False) -> Node:
     """The tree of all that `name` was made from, down to raw files; or, `down`, of all made from it."""
-    rows = {row["id"]: row for row in ledger.rows("artifacts", _ABOUT).to_pylist()}
     near, far = ("parent", "child") if down else ("child", "parent")
-    edges: dict[str, list[dict[str, Any]]] = {}
-    names: dict[str, str] = {}
-    for edge in ledger.rows("lineage").to_pylist():
-        edges.setdefault(edge[near], []).append(edge)
-        names[edge["parent"]] = edge["parent_name"] or names.get(edge["parent"], "")
+    edges = _edges_from(ledger, name, near, far)
+    names = {edge["parent"]: edge["parent_name"] for found in edges.values() for edge in found}
+    ids = pa.array({name, *edges, *(edge[far] for found in edges.values() for edge in found)})
+    artifacts = ledger.rows("artifacts", _ABOUT)
+    known = artifacts.filter(pc.is_in(artifacts["id"], value_set=ids))
+    rows = {row["id"]: row for row in known.to_pylist()}
 
     def node(this: str, role: str, above: tuple[str, ...]) -> Node:
         row = rows.get(this)
@@ -91,6 +93,21 @@ def lineage_of(ledger: Ledger, name: str, *, down: bool = False) -> Node:
         return made
 
     return node(name, "", ())
+
+
+def _edges_from(ledger: Ledger, name: str, near: str, far: str) -> dict[str, list[dict[str, Any]]]:
+    """All edges that can be reached, by their near end: one pass over the column for each generation."""
+    lineage = ledger.rows("lineage")
+    edges: dict[str, list[dict[str, Any]]] = {}
+    wave = {name}
+    while wave:
+        found = lineage.filter(pc.is_in(lineage[near], value_set=pa.array(wave, pa.string()))).to_pylist()
+        for this in wave:
+            edges[this] = []
+        for edge in found:
+            edges[edge[near]].append(edge)
+        wave = {edge[far] for edge in found} - set(edges)
+    return edges
 
 
 def _source(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str) -> str:
