@@ -54,17 +54,17 @@ def _eye(who: Traits, rng: np.random.Generator, side: int) -> F32:
     turn = np.arctan2(v, u)
     rays = np.stack([np.cos(turn), np.sin(turn)])
     fibre = sum(np.cos(k * turn + rng.uniform(0, 6) + 2 * r * rng.normal()) / k**0.4 for k in (17, 23, 31, 43, 57))
-    inner, outer = (linear(c) for c in _IRIS[who.eyes])
+    inner, outer = (0.72 * linear(c) for c in _IRIS[who.eyes])
     blend = smoothstep(r + 0.05 * fibre, 0.40, 0.85)[..., None]
     iris = (inner * (1 - blend) + outer * blend) * (1 + 0.16 * fibre[..., None])
-    iris = iris * (1 - 0.62 * smoothstep(r, 0.80, 0.98)[..., None])
+    iris = iris * (1 - 0.55 * smoothstep(r, 0.84, 1.02)[..., None])
     iris = iris * (1 + 0.30 * np.clip(v, -1, 1)[..., None] * 2.2)
     iris = iris * smoothstep(r, 0.34, 0.42)[..., None] + 0.004
     shape = u.shape
     veins = np.clip(noise(rng, shape, (24, 24)) * noise(rng, shape, (50, 50)), 0, 3)
-    white = linear((226, 220, 214)) * (1 - smoothstep(r, 1.1, 2.9)[..., None] * np.float32([0.18, 0.34, 0.36]))
+    white = linear((208, 200, 194)) * (1 - smoothstep(r, 1.1, 2.9)[..., None] * np.float32([0.18, 0.34, 0.36]))
     white = white * (1 - 0.06 * (veins * smoothstep(r, 1.4, 2.6))[..., None] * np.float32([0.4, 1.5, 1.5]))
-    out = iris + (white - iris) * smoothstep(r, 0.95, 1.07)[..., None]
+    out = iris + (white - iris) * smoothstep(r, 0.97, 1.10)[..., None]
     del rays
     return np.concatenate([np.clip(out, 0, 1), np.ones((*shape, 1))], -1)
 
@@ -74,9 +74,9 @@ def _teeth(who: Traits, rng: np.random.Generator, side: int) -> F32:
     t = v * 1.75 - 0.75
     edges = tooth_edges()
     gap = np.min(np.abs(u[..., None] - (edges - edges[0]) / (edges[-1] - edges[0])), axis=-1) * (edges[-1] - edges[0])
-    enamel = linear((232, 222, 200)) * (1 - 0.0022 * max(who.age - 25, 0)) * np.float32([1, 1, 1 - 0.002 * max(who.age - 20, 0)])
+    enamel = linear((240, 232, 214)) * (1 - 0.0022 * max(who.age - 25, 0)) * np.float32([1, 1, 1 - 0.002 * max(who.age - 20, 0)])
     tone = enamel * (0.86 + 0.14 * smoothstep(t, 0.0, 0.5))[..., None]
-    tone = tone * (1 - np.exp(-((gap / 0.36) ** 2)) * 0.72)[..., None] * np.float32([1, 0.97, 0.93])
+    tone = tone * (1 - np.exp(-((gap / 0.32) ** 2)) * 0.50)[..., None] * np.float32([1, 0.97, 0.93])
     tone = tone * (1 - 0.10 * smoothstep(t, 0.86, 1.0))[..., None]
     gum = linear((186, 98, 96)) * (0.8 + 0.1 * noise(rng, u.shape, (12, 40)))[..., None]
     scallop = 0.13 * np.clip(gap / 3.4, 0, 1) ** 0.7
@@ -104,16 +104,15 @@ def _strands(u: F32, v: F32, rng: np.random.Generator, count: int) -> tuple[F32,
 def _hair(who: Traits, rng: np.random.Generator, side: int) -> F32:
     """Strands run down the region; the fourth channel is how far out a strand still is opaque."""
     u, v = _grid(HAIR, side)
-    tone, reach = _strands(u, v, rng, 110)
-    clump = noise(rng, u.shape, (2, 16))
+    tone, reach = _strands(u, v, rng, 150)
+    clump = noise(rng, u.shape, (2, 22))
     base = linear(HAIR_TONES[who.hair])
-    contrast = 0.20 if who.hair in ("black",) else 0.16
-    value = 1 + contrast * tone + 0.16 * clump
+    value = 1 + 0.22 * tone + 0.10 * clump
     warm = 1 + np.float32([0.05, 0.0, -0.05]) * noise(rng, u.shape, (2, 30))[..., None]
     if who.hair == "grey":
         warm = warm * (1 + 0.5 * np.clip(rng.normal(0, 1, 110)[(u * 110).astype(int) % 110], -1, 1))[..., None]
     out = base * np.clip(value, 0.45, 1.8)[..., None] * warm
-    alpha = np.clip(0.55 * reach + 0.25 + 0.22 * clump + 0.10 * noise(rng, u.shape, (60, 110)), 0, 1)
+    alpha = np.clip(0.80 * reach + 0.08 + 0.12 * clump + 0.08 * noise(rng, u.shape, (24, 150)), 0, 1)
     return np.concatenate([np.clip(out, 0, 1), alpha[..., None]], -1)
 
 
@@ -132,7 +131,7 @@ def _lash(who: Traits, rng: np.random.Generator, side: int) -> F32:
         lean = (centre - 0.4) * 0.10 * v
         width = 0.013 * (1.15 - v * 0.8)
         alpha = np.maximum(alpha, (np.abs(u - centre - lean) < width) * (v < rng.uniform(0.7, 1.0)))
-    alpha = np.maximum(alpha, v < 0.26)
+    alpha = np.maximum(alpha, v < 0.30)
     tone = linear((22, 16, 14)) if who.hair not in ("blond", "ginger", "silver") else linear((58, 40, 30))
     return np.concatenate([np.broadcast_to(tone, (*u.shape, 3)), alpha[..., None]], -1)
 

@@ -47,7 +47,9 @@ class Body:
         self._teeth = [(warp(p, who), uv, t) for p, uv, t in (mouth.teeth(True), mouth.teeth(False))]
         self._tongue, tongue_uv, tongue_tri = mouth.tongue_neutral()
         self._tongue = warp(self._tongue, who)
-        self._ears = [(warp(p, who), uv, t) for p, uv, t in (ear(False), ear(True))]
+        # Under long hair ears would only poke through the strands: they stay inside the head.
+        tuck = np.float32([0.8, 1, 1]) if who.style in ("long", "bob", "curly") else np.float32([1, 1, 1])
+        self._ears = [(warp(p, who) * tuck, uv, t) for p, uv, t in (ear(False), ear(True))]
         self.hair: Hair = hair(who, seed)
         self.parts: dict[str, Part] = {}
         self._collect(tongue_uv, tongue_tri)
@@ -70,7 +72,9 @@ class Body:
         columns = np.tile(np.arange(20), mouth.CAVITY_ROWS) / 20
         pieces.append(("cavity", mouth.cavity_triangles(), at.place(np.stack([0.1 + 0.25 * columns, rows], 1), at.MOUTH, side)))
         pieces += [("hair", self.hair.triangles, at.place(self.hair.places, at.HAIR, side, wrap=True))]
-        lash = np.tile(np.stack([np.tile(np.linspace(0, 1, 17), 2), np.repeat([0.02, 0.98], 17)], 1), (2, 1))
+        strip = np.stack([np.tile(np.linspace(0, 1, 17), 2), np.repeat([0.02, 0.98], 17)], 1)
+        # Lower lashes start beyond the dark root line of the texture: single hairs, no line.
+        lash = np.concatenate([strip, strip * [1, 0.6] + [0, 0.36]])
         pieces += [(f"lash{k}", eyes.lash_triangles(), at.place(lash, at.LASH, side)) for k in (0, 1)]
         vertex = triangle = 0
         for name, tri, uv in pieces:
@@ -151,8 +155,8 @@ class Body:
         # Light wanders under the skin, red the farthest: each colour sees its own blur of the shadows.
         self.answers = np.stack([answer, answer, answer])
         wide = smooth_vertices(answer[:count], skin_part, 2)
-        self.answers[1, :count] = 0.6 * answer[:count] + 0.4 * wide
-        self.answers[0, :count] = smooth_vertices(wide, skin_part, 4)
+        self.answers[1, :count] = 0.8 * answer[:count] + 0.2 * wide
+        self.answers[0, :count] = 0.45 * answer[:count] + 0.55 * wide
         self.openness = np.clip(answer[:, 0] / 0.282095, 0, 1)
 
     def _depth_inside(self, points: F32) -> F32:
@@ -161,7 +165,7 @@ class Body:
         fade = np.exp(-np.clip(points[self.inside, 2] - front, 0, 60) / 16.0)
         stop = self.parts["cavity"].vertices.start - self.inside.start
         fade[stop:] *= 0.45
-        return 0.8 * fade[:, None]
+        return 1.05 * fade[:, None]
 
     def _normals(self, points: F32) -> F32:
         n = normals(points, self.triangles)

@@ -42,7 +42,7 @@ class Wardrobe:
 
     def body(self, p: F32) -> F32:
         """Albedo (P, 3) of the torso at body positions (P, 3)."""
-        x, y = np.abs(p[:, 0]), p[:, 1]
+        x, y = np.abs(p[:, 0]), p[:, 1] + 16
         # Half-width of the opening that runs down from the neck.
         v = np.interp(y, [160, 176, 240, 320], [58, 46, 26, 8]).astype(np.float32)
         out = np.broadcast_to(self._main(), (len(p), 3)).copy()

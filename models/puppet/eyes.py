@@ -87,7 +87,7 @@ def lid_margin(landmarks: F32, side: int) -> F32:
     inward[:, 2] = 0
     inward /= np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-6)
     open_by = np.clip(np.linalg.norm(landmarks[eye.upper[4]] - landmarks[eye.lower[4]]) / 6, 0, 1)
-    reach = np.where(np.arange(16) > 8, 0.75, 0.35)[:, None] * open_by
+    reach = np.where(np.arange(16) > 8, 0.55, 0.25)[:, None] * open_by
     inner = edge + inward * reach + np.float32([0, 0, 2.6])
     return np.concatenate([edge, inner]).astype(np.float32)
 

@@ -75,6 +75,14 @@ def _around(count: int, low: Callable[[F32], F32], rows: int, *, crown: float = 
     return (unit * RADII).astype(np.float32), azimuth.astype(np.float32), t[..., 0].astype(np.float32)
 
 
+def _smooth_loop(rng: np.random.Generator, count: int, size: float) -> F32:
+    """Soft random values around a closed border."""
+    raw = rng.normal(0, 1, count)
+    soft = sum(np.roll(raw, k) * np.exp(-0.5 * (k / 2.0) ** 2) for k in range(-5, 6)) / 1.9
+    soft[-1] = soft[0]
+    return (size * soft).astype(np.float32)
+
+
 def _edges(t: F32, root: float, tip: float, floor: float) -> F32:
     """Alpha cut along a strand: torn at the root, closed, torn at the tip."""
     at_root = np.clip(1 - t / max(root, 1e-6), 0, 1) ** 1.3 * 0.9
@@ -87,18 +95,16 @@ def _cap(b: _Build, lift: Callable[[F32, F32], F32], *, recede: float = 0.0, lay
     columns = 72
     for layer in range(layers):
         inner = layer == 0
-        jitter = b.rng.normal(0, 1.2 + 1.5 * layer, columns)
-        jitter[-1] = jitter[0]
+        jitter = _smooth_loop(b.rng, columns, 0.8 + 0.7 * layer)
         low = border or (lambda a: hairline(a, recede))
-        d, azimuth, t = _around(columns, lambda a, j=jitter: low(a) - 1.0 + j, rows)
+        d, azimuth, t = _around(columns, lambda a, j=jitter: low(a) + 3.0 + j, rows)
         height = lift(azimuth[None], t) + spread * (layer - (layers - 1) / 2)
-        ripple = wave * b.rng.normal(0, 1, (rows, columns)) * (0.4 + t)
-        ripple[:, -1] = ripple[:, 0]
+        ripple = wave * (_smooth_loop(b.rng, columns, 1.0)[None] * (0.4 + t) + 0.5 * b.rng.normal(0, 1, (rows, 1)))
         height = np.maximum(height * np.clip(t / 0.10 + 0.12, 0, 1) ** 0.8 + ripple, 0.6 + 0.5 * layer)
         floor = 0.0 if inner else 0.30 + 0.16 * layer
-        cut = np.broadcast_to(_edges(t, 0.10 if inner else 0.16, 0.0, floor + thin), height.shape)
+        cut = np.broadcast_to(_edges(t, 0.11 if inner else 0.17, 0.0, floor + thin), height.shape)
         depth = np.broadcast_to((0.62 + 0.38 * layer / max(layers - 1, 1)) * (0.72 + 0.28 * np.clip(t / 0.2, 0, 1)), height.shape)
-        across = np.linspace(0, 3, columns) + 0.31 * layer
+        across = np.linspace(0, 6, columns) + 0.31 * layer
         b.sheets.append(_Sheet(_on_skull(d, height), across, cut, depth, solid=inner))
 
 
@@ -113,12 +119,12 @@ def _parted(b: _Build, length: float, curl: float, part: float, *, layers: int =
             root = np.stack([x, np.full(columns, -60.0), z - CENTRE[2]], 1)
             y_on = -RADII[1] * np.sqrt(np.clip(1 - (x / RADII[0]) ** 2 - ((z - CENTRE[2]) / RADII[2]) ** 2, 0.02, 1))
             root[:, 1] = y_on
-            azimuth = np.radians(66 + (180 - 66) * s**0.85)
+            azimuth = np.radians(60 + (180 - 60) * s**0.85)
             end = np.stack([side * np.sin(azimuth) * RADII[0], np.full(columns, 22.0), -np.cos(azimuth) * RADII[2]], 1)
             t = np.linspace(0, 1, bend)[:, None, None]
             unit = root / RADII * (1 - t) + end / RADII * t
             # Front strands hug the hairline instead of crossing the forehead.
-            unit[..., 1] -= 0.30 * np.sin(np.pi * t[..., 0]) * np.exp(-((s / 0.25) ** 2))
+            unit[..., 1] -= 0.16 * np.sin(np.pi * t[..., 0]) * np.exp(-((s / 0.25) ** 2))
             unit[..., 2] += 0.16 * np.sin(np.pi * t[..., 0]) * np.exp(-((s / 0.3) ** 2))
             lift = volume * np.clip(0.25 + 2.2 * t[..., 0], 0, 1) * (0.75 + 0.25 * np.sin(np.pi * s))
             lift = lift + 2.2 * (layer - 1) + b.rng.normal(0, 0.5, (bend, columns))
@@ -145,7 +151,7 @@ def _parted(b: _Build, length: float, curl: float, part: float, *, layers: int =
             cut = np.maximum(cut, np.broadcast_to(fringe, cut.shape) * np.clip(progress * 3, 0.3, 1))
             depth = (0.58 + 0.42 * layer / (layers - 1)) * np.clip(0.78 + 0.5 * progress, 0, 1)
             depth = np.broadcast_to(depth * (0.85 + 0.15 * np.clip(s / 0.1, 0, 1)), (rows, columns))
-            across = np.linspace(0, 1.3, columns) + 0.37 * layer + 0.5 * (side > 0)
+            across = np.linspace(0, 2.6, columns) + 0.37 * layer + 0.5 * (side > 0)
             b.sheets.append(_Sheet(points.astype(np.float32), across, cut, depth, solid=layer == 0))
 
 

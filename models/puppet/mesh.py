@@ -96,7 +96,27 @@ def refine(places: F32, triangles: I32) -> tuple[F32, I32]:
     ).astype(np.int32)
     flat = np.concatenate([places, places[edges].mean(1)])
     matrix = extend(flat, split, np.arange(count))
+    for row, weights in _border_rows(triangles, edges, count):
+        matrix[count + row] = 0
+        for vertex, weight in weights:
+            matrix[count + row, vertex] += weight
     return matrix, split
+
+
+def _border_rows(triangles: I32, edges: I32, count: int) -> list[tuple[int, list[tuple[int, float]]]]:
+    """Middles of border edges as curves along the border alone: lips and lids that meet stay closed between."""
+    of = {tuple(e): i for i, e in enumerate(edges.tolist())}
+    uses = np.bincount(weld_edges(triangles)[1].ravel(), minlength=len(edges))
+    after: dict[int, list[int]] = {}
+    for a, b in edges[uses == 1].tolist():
+        after.setdefault(a, []).append(b)
+        after.setdefault(b, []).append(a)
+    rows = []
+    for a, b in edges[uses == 1].tolist():
+        before, beyond = (next(v for v in after[x] if v != y) for x, y in ((a, b), (b, a)))
+        rows.append((of[(a, b)], [(before, -1 / 16), (a, 9 / 16), (b, 9 / 16), (beyond, -1 / 16)]))
+    del count
+    return rows
 
 
 def smooth_vertices(values: F32, triangles: I32, rounds: int) -> F32:

@@ -77,6 +77,18 @@ class Canvas:
         self.position = self.position.reshape(side, side, 3)
         self.landmarks = (shape.chart[:468] * CHART_SCALE).astype(np.float32)
 
+        # Noise is looked up around the head, not on the chart, so that it is not stretched at the chart's border.
+        azimuth = np.arctan2(self.position[..., 0], 88 - self.position[..., 2])
+        under = self.position[..., 1] + 0.6 * self.position[..., 2] * smoothstep(self.position[..., 1], 55, 85)
+        self._column = np.clip((azimuth / (2 * np.pi) + 0.5) * (2 * side), 0, 2 * side - 1).astype(np.int32)
+        self._row = np.clip((under + 160) * (side / 260), 0, 2 * side - 1).astype(np.int32)
+
+    def skin_noise(self, rng: np.random.Generator, millimetres: float) -> F32:
+        """Noise with bumps of about this size all over the skin, mean 0 and deviation near 1."""
+        fine = max(millimetres, 520 / (2 * self.side))
+        cells = max(int(520 / fine), 2), max(int(520 / fine), 2)
+        return noise(rng, (2 * self.side, 2 * self.side), cells)[self._row, self._column]
+
     def _window(self, low: F32, high: F32) -> tuple[slice, slice]:
         a = np.clip(((low / CHART_SCALE + 1) / 2 * self.side).astype(int), 0, self.side)
         b = np.clip(((high / CHART_SCALE + 1) / 2 * self.side).astype(int) + 2, 0, self.side)

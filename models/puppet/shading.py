@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from models.puppet.body import Body
 from models.puppet.camera import PIVOT, project, rotation
 from models.puppet.light import Light, lambert
+from models.puppet.paint import linear
+from models.puppet.skin_texture import HAIR_TONES
 from models.puppet.stage import Stage
 from models.raster import Fragments, Visible, box_downsample, interpolate, scan, visible
 
@@ -35,6 +37,9 @@ class Painter:
         self.solid = body.triangles[: body.parts["cavity"].triangles.stop]
         self.sheets = np.concatenate([body.triangles[body.parts[n].triangles] for n in _ALPHA])
         self.triangles = np.concatenate([self.solid, self.sheets])
+        # Light on strands takes their colour, except on black and white hair.
+        tone = linear(HAIR_TONES[body.who.hair])
+        self.sheen = (tone / tone.max()).astype(np.float32) ** 1.2
         centre = body.rest_points[self.sheets].mean(1)
         # Hanging hair shows its inside; on the skull the far side is always hidden.
         self.closed = (centre[:, 1] < -30) & (np.arange(len(self.sheets)) < len(body.hair.triangles))
@@ -130,10 +135,14 @@ class Painter:
         wet = shown.triangle < self.body.wet_stop
         wet &= shown.triangle >= self.body.wet_start
         if wet.any():
-            drop = sharp[wet] ** 4
-            glint[wet] = 0.02 * s[wet, 0] + 2.2 * drop * drop
+            glint[wet] = 0.015 * s[wet, 0] + 1.6 * sharp[wet] ** 4 + 0.35 * s[wet, 1] ** 16
         out = tex[:, :3] * c[:, 2:5]
-        out += glint[:, None] * self.light.colours[0]
+        tint = np.broadcast_to(self.light.colours[0], out.shape)
+        strand = shown.triangle >= len(self.solid)
+        if strand.any():
+            tint = tint.copy()
+            tint[strand] *= 0.3 + 0.7 * self.sheen
+        out += glint[:, None] * tint
         return out
 
 

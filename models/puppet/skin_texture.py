@@ -35,15 +35,16 @@ def _tone(c: Canvas, who: Traits, rng: np.random.Generator) -> F32:
     shape = (c.side, c.side)
     base = linear(SKIN_TONES[who.skin])
     out = np.broadcast_to(base, (*shape, 3)).copy()
-    wide = noise(rng, shape, (9, 11)) * 0.6 + noise(rng, shape, (28, 32)) * 0.4
-    fine = noise(rng, shape, (90, 110))
-    out *= (1 + 0.035 * wide + 0.03 * fine)[..., None]
-    red = noise(rng, shape, (40, 50))
+    wide = c.skin_noise(rng, 26) * 0.6 + c.skin_noise(rng, 9) * 0.4
+    fine = c.skin_noise(rng, 2.6)
+    out *= (1 + 0.035 * wide + 0.028 * fine)[..., None]
+    out *= 1 + 0.03 * c.skin_noise(rng, 14)[..., None] * np.float32([0.6, -0.6, -1.0])
+    red = c.skin_noise(rng, 6)
     flush = sum(c.blob((s * 44, 8), (19, 15)) for s in (-1, 1)) * 0.75
     flush = flush + c.blob((0, 2), (13, 10)) * 0.7 + c.blob((0, 77), (16, 9)) * 0.35
-    flush = flush * (1 + 0.35 * red) + 0.10 * np.clip(red, 0, 3)
+    flush = flush * (1 + 0.22 * red) + 0.06 * np.clip(red, 0, 3)
     bright = float(base.mean())
-    out *= 1 + flush[..., None] * np.float32([0.05, -0.15, -0.14]) * (0.6 + bright)
+    out *= 1 + flush[..., None] * np.float32([0.03, -0.11, -0.10]) * (0.6 + bright)
     out *= 1 + 0.05 * c.blob((0, -74), (44, 22))[..., None] * np.float32([0.3, 0.4, -0.6])
     return out
 
@@ -79,8 +80,8 @@ def _lips(c: Canvas, who: Traits, rng: np.random.Generator, out: F32, gloss: F32
     shape = (c.side, c.side)
     lines = noise(rng, shape, (20, 260)) * 0.055 + noise(rng, shape, (60, 60)) * 0.05
     inner = np.concatenate([lm[LIP_RINGS[3, 0]], lm[LIP_RINGS[3, 1, -2:0:-1]]])
-    seam = np.exp(-((c.distance(inner, 5, closed=True) / 1.5) ** 2))
-    lip = tone * (1 + lines[..., None]) * (1 - 0.42 * seam[..., None])
+    seam = np.exp(-((c.distance(inner, 5, closed=True) / 0.9) ** 2))
+    lip = tone * (1 + lines[..., None]) * (1 - 0.24 * seam[..., None])
     strength = mask * (0.92 if who.sex == "female" else 0.80)
     out = _mix(out, lip, strength)
     rim = np.exp(-((c.distance(outline, 4, closed=True) / 1.0) ** 2)) * (1 - mask)
@@ -108,7 +109,7 @@ def _brows(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
     count = int((260 if who.sex == "male" else 210) * (1 + 0.45 * who.brow))
     for top, low in zip(_BROW_TOP, _BROW_LOW, strict=True):
         a, b = c.landmarks[top], c.landmarks[low]
-        thin = 0.5 * (1 - 0.24 * who.brow) * (0.35 if who.sex == "male" else 0.62)
+        thin = 0.5 * (1 - 0.24 * who.brow) * (0.15 if who.sex == "male" else 0.45)
         a, b = a + (b - a) * thin * 0.9, b + (a - b) * thin * 0.75
         t, v = rng.random(count) ** 0.9 * 4, rng.random(count)
         i = np.minimum(t.astype(int), 3)
@@ -120,8 +121,8 @@ def _brows(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
         length = rng.uniform(3.5, 6.5, (count, 1)) * (0.75 + 0.25 * np.sin(np.pi * t / 4))[:, None]
         tips = roots + (outward + rise) * length * np.float32([1, 0.8])
         fade = np.clip(t * 1.3 + 0.35, 0, 1) * np.clip((4 - t) * 1.1 + 0.30, 0, 1)
-        hair = c.hairs(roots.astype(np.float32), tips.astype(np.float32), np.zeros((count, 2), np.float32), (fade * rng.uniform(0.10, 0.26, count)).astype(np.float32))
-        body = c.region(np.concatenate([a, b[::-1]]), 1.6) * (0.42 + 0.1 * who.brow)
+        hair = c.hairs(roots.astype(np.float32), tips.astype(np.float32), np.zeros((count, 2), np.float32), (fade * rng.uniform(0.10, 0.30, count)).astype(np.float32))
+        body = c.region(np.concatenate([a, b[::-1]]), 2.2) * (0.30 + 0.08 * who.brow)
         head = 1 - 0.55 * np.exp(-(((c.x - a[-1, 0]) / 3.0) ** 2)) * (np.abs(c.y - a[-1, 1]) < 12)
         out = _mix(out, tone, np.clip(hair * 1.1 + body * head, 0, 0.93))
     return out
@@ -129,9 +130,10 @@ def _brows(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
 
 def _hollows(c: Canvas, out: F32) -> F32:
     for s in (-1, 1):
-        out = out * (1 - 0.86 * c.blob((s * 8.2, 13.6), (3.6, 1.3)) ** 1.0)[..., None] ** np.float32([1, 1.25, 1.25])
+        hole = np.clip(1.3 * c.blob((s * 8.0, 12.6), (3.5, 1.45)), 0, 1)
+        out = out * (1 - 0.93 * hole)[..., None] ** np.float32([1, 1.25, 1.25])
         wing = c.landmarks[[129, 102, 64] if s < 0 else [358, 331, 294]]
-        out = out * (1 - 0.16 * np.exp(-((c.distance(wing, 6) / 1.6) ** 2)))[..., None] ** np.float32([1, 1.3, 1.3])
+        out = out * (1 - 0.30 * np.exp(-((c.distance(wing, 6) / 1.5) ** 2)))[..., None] ** np.float32([1, 1.3, 1.3])
     return out
 
 
@@ -166,10 +168,8 @@ def _age(c: Canvas, who: Traits, rng: np.random.Generator) -> F32:
 
 
 def _pores(c: Canvas, rng: np.random.Generator) -> F32:
-    shape = (c.side, c.side)
-    n = c.side
-    fine = noise(rng, shape, (int(n / 2.2), int(n / 2.2)))
-    small = noise(rng, shape, (n // 5, n // 4))
+    fine = c.skin_noise(rng, 0.6)
+    small = c.skin_noise(rng, 1.2)
     zone = 0.45 + 0.55 * (c.blob((0, 0), (30, 26)) + c.blob((0, -70), (40, 18)) + c.blob((0, 66), (20, 14)))
     return (0.22 * fine + 0.32 * small) * np.clip(zone, 0, 1.1)
 
@@ -223,9 +223,9 @@ def _freckles(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32
 def _scalp(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
     p = c.position
     azimuth = np.arctan2(p[..., 0], 88 - p[..., 2])
-    ragged = noise(rng, (c.side, c.side), (60, 90)) * 2.0
+    ragged = c.skin_noise(rng, 3.0) * 2.0
     depth = hairline(azimuth, 1.0 if who.style == "receding" else 0.0) - p[..., 1] + ragged
-    cover = smoothstep(depth, -1, 16) * (p[..., 0] < 1e3) * (0.55 if who.style == "receding" else 0.92)
+    cover = smoothstep(depth, -3, 12) * (p[..., 0] < 1e3) * (0.55 if who.style == "receding" else 0.92)
     return _mix(out, linear(HAIR_TONES[who.hair]) * 0.8, cover)
 
 
