@@ -21,7 +21,7 @@ from storage.ledger import Ledger
 from storage.runs import Run, record_failure, run
 from tasks.ingest import IngestOptions, Progress, find_footage, ingest_file
 
-__all__ = ["Ingested", "Watch", "ingest"]
+__all__ = ["Ingested", "Watch", "ingest", "no_progress"]
 
 # Opens progress for one item of so many: (name, number, of how many) -> context of a Progress.
 Watch = Callable[[str, int, int], AbstractContextManager[Progress | None]]
@@ -55,7 +55,8 @@ class Ingested:
         )
 
 
-def _no_progress(name: str, number: int, total: int) -> AbstractContextManager[Progress | None]:
+def no_progress(name: str, number: int, total: int) -> AbstractContextManager[Progress | None]:
+    """Watches nothing."""
     return nullcontext()
 
 
@@ -67,7 +68,7 @@ def ingest(
     rate: Fraction | None = None,
     max_side: int | None = None,
     silent_ok: bool = False,
-    watch: Watch = _no_progress,
+    watch: Watch = no_progress,
 ) -> Ingested:
     """Turn footage of one person into clips. Without videos, takes what lies in raw/<identity>."""
     place = Home(home)

@@ -13,7 +13,7 @@ from storage.home import Home
 from storage.ledger import Ledger, connect, lineage_of
 from storage.ledger.query import Node, resolve
 
-__all__ = ["lineage", "query", "status"]
+__all__ = ["lineage", "query", "status", "tell_lineage", "tell_status"]
 
 
 @click.command()
@@ -24,10 +24,11 @@ def status(as_json: bool) -> None:
     if as_json:
         print_json(found.as_dict())
         return
-    _tell_status(found)
+    tell_status(found)
 
 
-def _tell_status(found: Status) -> None:
+def tell_status(found: Status) -> None:
+    """The home at a glance."""
     click.echo(f"Home {found.home}: {found.artifacts} artifacts, {size(found.bytes)}")
     if not found.identities:
         click.echo("Nobody is here yet: memdub demo, or memdub ingest VIDEO --identity NAME --consent FILE")
@@ -119,7 +120,12 @@ def lineage(what: str, down: bool, html: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"lineage": tree.as_dict()})
     else:
-        click.echo("\n".join(_lines(tree)))
+        tell_lineage(tree)
+
+
+def tell_lineage(tree: Node) -> None:
+    """The tree, as `tree` and `git log --graph` draw them."""
+    click.echo("\n".join(_lines(tree)))
 
 
 def _name_of(home: Home, ledger: Ledger, what: str) -> str:
