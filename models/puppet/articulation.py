@@ -46,14 +46,14 @@ def _vowel(letter: Letter) -> Pull:
             "lower_drop": 0.06 + 0.2 * openness,
             "upper_raise": 0.04 + 0.1 * openness,
         }
-        return Pull(targets, _strengths(1.0, 1.6, 1.0), ahead_s=0.13, behind_s=0.07)
+        return Pull(targets, _strengths(1.0, 1.5, 1.0), ahead_s=0.1, behind_s=0.06)
     targets = {
         "jaw_open": 0.11 + 0.59 * openness**1.15,
         "lips_wide": front * (0.68 - 0.4 * openness) + 0.06 * openness,
         "lower_drop": 0.20 + 0.18 * openness,
         "upper_raise": 0.10 + 0.14 * openness,
     }
-    return Pull(targets, _strengths(1.0, 0.9, 1.0))
+    return Pull(targets, _strengths(1.0, 0.9 + 0.9 * front * (1.0 - openness), 1.0))
 
 
 _LABIAL = Pull({"jaw_open": 0.12}, _strengths(0.5, 0.04, 0.15), ahead_s=0.05, behind_s=0.04, gate="close")
@@ -61,7 +61,7 @@ _TEETH_ON_LIP = Pull(
     {"jaw_open": 0.12, "upper_raise": 0.28, "lips_wide": 0.12}, _strengths(0.9, 0.3, 0.4), gate="tuck"
 )
 _ROUND_GLIDE = Pull(
-    {"jaw_open": 0.09, "lips_round": 1.0, "lower_drop": 0.04}, _strengths(0.9, 2.4, 1.0), 0.12, 0.05
+    {"jaw_open": 0.09, "lips_round": 1.0, "lower_drop": 0.04}, _strengths(0.9, 2.4, 1.0), 0.1, 0.05
 )
 _PLACES: dict[str, Pull] = {
     "bilabial": _LABIAL,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.puppet import atlas as at
 from models.puppet import eyes, mouth
+from models.puppet.beard import Beard, beard
 from models.puppet.deformers import Deformer
 from models.puppet.ears import ear
 from models.puppet.expression import INDEX
@@ -49,8 +50,9 @@ class Body:
         self._tongue = warp(self._tongue, who)
         # Under long hair ears would only poke through the strands: they stay inside the head.
         tuck = np.float32([0.8, 1, 1]) if who.style in ("long", "bob", "curly") else np.float32([1, 1, 1])
-        self._ears = [(warp(p, who) * tuck, uv, t) for p, uv, t in (ear(False), ear(True))]
+        self._ears = [(warp(p, who) * tuck, uv, t, shade) for p, uv, t, shade in (ear(False), ear(True))]
         self.hair: Hair = hair(who, seed)
+        self.beard: Beard = beard(who)
         self.parts: dict[str, Part] = {}
         self._collect(tongue_uv, tongue_tri)
         self._light()
@@ -58,7 +60,7 @@ class Body:
     def _collect(self, tongue_uv: F32, tongue_tri: I32) -> None:
         face, side = skin(), self.side
         pieces: list[tuple[str, I32, F32]] = [("skin", face.triangles, at.place(face.chart / 2 + 0.5, at.SKIN, side))]
-        for k, (_, uv, tri) in enumerate(self._ears):
+        for k, (_, uv, tri, _) in enumerate(self._ears):
             centre = np.float32([0.5 + (k - 0.5) * 0.90, 0.55])
             pieces.append((f"ear{k}", tri, at.place(centre + uv * 0.03, at.SKIN, side)))
         for k, ball in enumerate(self.balls):
@@ -76,6 +78,7 @@ class Body:
         # Lower lashes start beyond the dark root line of the texture: single hairs, no line.
         lash = np.concatenate([strip, strip * [1, 0.6] + [0, 0.36]])
         pieces += [(f"lash{k}", eyes.lash_triangles(), at.place(lash, at.LASH, side)) for k in (0, 1)]
+        pieces.append(("beard", self.beard.triangles, at.place(self.beard.places, at.HAIR, side, wrap=True)))
         vertex = triangle = 0
         for name, tri, uv in pieces:
             self.parts[name] = Part(name, slice(vertex, vertex + len(uv)), slice(triangle, triangle + len(tri)))
@@ -88,6 +91,7 @@ class Body:
         self.wet_start, self.wet_stop = self.parts["eye0"].triangles.start, self.parts["eye1"].triangles.stop
         self.cut = np.full(vertex, 0.4, np.float32)
         self.cut[self.parts["hair"].vertices] = self.hair.cut
+        self.cut[self.parts["beard"].vertices] = self.beard.cut
 
     def _margin_uv(self) -> F32:
         # The wet rim of the lids takes the pink of the mouth's texture.
@@ -115,6 +119,9 @@ class Body:
         pieces += [mouth.cavity(lm), self.hair.points]
         length = 1.25 if self.who.sex == "female" else 0.8
         pieces += [eyes.lash_strip(lm, k, length) for k in (0, 1)]
+        hull = np.concatenate([fine, loft]).astype(np.float32)
+        outward = normals(hull, face.triangles)[self.beard.source] if len(self.beard.source) else 0
+        pieces.append(hull[self.beard.source] + self.beard.lift[:, None] * outward)
         look = eyes.eye_direction(float(row[INDEX["gaze_x"]]), float(row[INDEX["gaze_y"]]))
         uv = self.uv.copy()
         for k, ball in enumerate(self.balls):
@@ -136,11 +143,15 @@ class Body:
         share[start : start + rows * columns] = ramp.ravel()
         part = self.parts["hair"].vertices
         share[part] = self.hair.fall
+        share[self.parts["beard"].vertices] = share[self.beard.source]
         return share
 
     def _light(self) -> None:
         """Answers of all vertices to the light, at rest, shadows included."""
-        points, _, _ = self.vertices(np.zeros(len(INDEX), np.float32))
+        # Lips are lit ajar: baked shut, their insides would stay black when they open.
+        ajar = np.zeros(len(INDEX), np.float32)
+        ajar[[INDEX["jaw_open"], INDEX["lower_drop"], INDEX["upper_raise"]]] = 0.3
+        points, _, _ = self.vertices(ajar)
         self.rest_points = points
         self.rest_normals = self._normals(points)
         solid = [self.parts[n].triangles for n in ("skin", "ear0", "ear1")]
@@ -148,6 +159,8 @@ class Body:
         answer = transfer(points, self.triangles, self.rest_normals, (points, blockers))
         answer *= np.clip(answer[:, :1] / 0.282095, 0.05, 1) ** 0.45
         answer[self.parts["hair"].vertices] *= self.hair.depth[:, None]
+        for k, piece in enumerate(self._ears):
+            answer[self.parts[f"ear{k}"].vertices] *= piece[3][:, None]
         answer[self.inside] = (harmonics(self.rest_normals[self.inside]) * LAMBERT) * self._depth_inside(points)
         skin_part = np.concatenate([self.triangles[s] for s in solid[:1]])
         count = self.parts["skin"].vertices.stop
@@ -157,6 +170,9 @@ class Body:
         wide = smooth_vertices(answer[:count], skin_part, 2)
         self.answers[1, :count] = 0.8 * answer[:count] + 0.2 * wide
         self.answers[0, :count] = 0.45 * answer[:count] + 0.55 * wide
+        bearded = self.parts["beard"].vertices
+        self.answers[:, bearded] = self.answers[:, self.beard.source] * self.beard.depth[:, None]
+        answer[bearded] = answer[self.beard.source]
         self.openness = np.clip(answer[:, 0] / 0.282095, 0, 1)
 
     def _depth_inside(self, points: F32) -> F32:
@@ -171,6 +187,7 @@ class Body:
         n = normals(points, self.triangles)
         part = self.parts["hair"].vertices
         n[part] = self.hair.normals
+        n[self.parts["beard"].vertices] = n[self.beard.source]
         for k, ball in enumerate(self.balls):
             n[self.parts[f"eye{k}"].vertices] = ball.directions
         return n

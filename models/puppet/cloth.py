@@ -33,7 +33,7 @@ class Wardrobe:
         self.dark, self.bright, self.warm = pick["dark"], pick["bright"], pick["warm"]
         self.tie = linear(_WARM[int(rng.integers(len(_WARM)))]) * 0.7
         self.skin = linear(SKIN_TONES[who.skin])
-        self._folds = noise(rng, (512, 512), (12, 9)) * 0.6 + noise(rng, (512, 512), (30, 26)) * 0.4
+        self._folds = noise(rng, (512, 512), (6, 5)) * 0.8 + noise(rng, (512, 512), (14, 12)) * 0.25
         self._grain = noise(rng, (512, 512), (256, 256))
         self.stripes = bool(rng.integers(2))
 
@@ -80,7 +80,7 @@ class Wardrobe:
 
     def _woven(self, albedo: F32, p: F32) -> F32:
         x, y = p[:, 0], p[:, 1]
-        shade = 1 + 0.09 * self._sample(self._folds, x * 1.7, y * 1.7) + 0.05 * self._sample(self._grain, x * 4, y * 4)
+        shade = 1 + 0.07 * self._sample(self._folds, x, y) + 0.05 * self._sample(self._grain, x * 4, y * 4)
         if self.kind in ("sweater", "collar"):
             shade = shade * (1 + 0.07 * np.sin(x * 1.6) * np.sin(y * 1.3 + x * 0.8))
         if self.kind == "shirt" and self.stripes:

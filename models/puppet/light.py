@@ -49,6 +49,10 @@ class Light:
         out[0] += self.ambient / np.float32(0.282095)
         return out
 
+    def exposed(self, gain: float) -> Light:
+        """The same lamps, all brighter or dimmer."""
+        return Light(self.directions, self.colours * np.float32(gain), self.ambient * np.float32(gain))
+
     def half_vectors(self, turn: NDArray[np.float64]) -> F32:
         """Half-way between the viewer and each lamp, in the head's frame: (K, 3)."""
         half = self.directions + np.float32([0, 0, -1])

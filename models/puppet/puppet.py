@@ -11,7 +11,9 @@ from models.puppet.camera import FOCAL, project, rest_pose, rotation
 from models.puppet.expression import CONTROLS, INDEX
 from models.puppet.identity import traits
 from models.puppet.light import studio
+from models.puppet.paint import linear
 from models.puppet.shading import Painter
+from models.puppet.skin_texture import SKIN_TONES
 from models.puppet.stage import Stage
 from models.puppet.truth import MOUTH, FrameTruth, action_units, measures
 
@@ -32,14 +34,18 @@ class Puppet:
         self.who = traits(seed)
         self.description: dict[str, object] = self.who.readable()
         self.rest_pose: F32 = rest_pose()
-        lamps = studio(seed if light is None else light)
-        side = 1024 if size * supersample > 400 else 512
+        lamps = studio(seed if light is None else light).exposed(self._exposure())
+        side = 1024 if size * supersample > 700 else 512
         key = lamps.directions[0]
         self._body = Body(self.who, seed, side)
         atlas = build_atlas(self.who, seed, side, (float(key[0]), float(key[1])))
         room = seed if background is None else background
         stage = Stage(self.who, seed, lamps, self._body.shell(), size * supersample, room)
         self._painter = Painter(self._body, atlas, lamps, stage, self.rest_pose, size, supersample)
+
+    def _exposure(self) -> float:
+        """Cameras open up for dark skin and close down for pale skin."""
+        return float(np.clip((0.36 / float(linear(SKIN_TONES[self.who.skin]).mean())) ** 0.42, 0.85, 1.7))
 
     @property
     def focal(self) -> float:

@@ -19,7 +19,7 @@ __all__ = ["Painter"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
-_ALPHA = ("hair", "lash0", "lash1")
+_ALPHA = ("hair", "lash0", "lash1", "beard")
 # Shoulders follow the head only when it has gone this far: motion leaves them, another framing takes them along.
 _STRIDE = 70.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.puppet.beard import beard_density
 from models.puppet.figure import EYES, LIP_RINGS
 from models.puppet.hairline import hairline
 from models.puppet.identity import Traits
@@ -54,11 +55,11 @@ def _eyes(c: Canvas, who: Traits, out: F32) -> F32:
         ring = c.landmarks[np.concatenate([e.upper, e.lower[-2:0:-1]])]
         near = c.distance(ring, 16, closed=True)
         hollow = np.exp(-((near / 9.0) ** 2))
-        out = out * (1 - hollow[..., None] * np.float32([0.10, 0.16, 0.14]))
-        edge = np.exp(-((near / 1.7) ** 2))
-        out = out * (1 - edge[..., None] * np.float32([0.22, 0.36, 0.34]))
+        out = out * (1 - hollow[..., None] * np.float32([0.11, 0.14, 0.12]))
+        edge = np.exp(-((near / 1.5) ** 2))
+        out = out * (1 - edge[..., None] * np.float32([0.22, 0.30, 0.28]))
         lid = c.region(np.concatenate([c.landmarks[e.upper], c.landmarks[e.crease][::-1]]), 2.0)
-        shade = np.float32([0.16, 0.28, 0.20]) * (1.0 if who.sex == "female" else 0.35)
+        shade = np.float32([0.18, 0.24, 0.19]) * (1.0 if who.sex == "female" else 0.35)
         out = out * (1 - lid[..., None] * shade)
         crease = np.exp(-((c.distance(c.landmarks[e.crease] * 0.55 + c.landmarks[e.upper[1:8]] * 0.45, 5) / 0.8) ** 2))
         out = out * (1 - crease[..., None] * np.float32([0.22, 0.30, 0.28]))
@@ -198,19 +199,8 @@ def _stubble(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
 
 def beard_mask(c: Canvas) -> F32:
     """Where a beard grows on the chart."""
-    p = c.position
-    x, y, z = np.abs(p[..., 0]), p[..., 1], p[..., 2]
-    line = 34 - 0.42 * np.clip(x - 26, 0, 30) - 0.75 * np.clip(x - 50, 0, 30)
-    cheeks = smoothstep(y - line, -5, 7)
-    front = 1 - smoothstep(x, 22, 32)
-    moustache = smoothstep(y, 9.0, 14) * front * (1 - smoothstep(y, 30, 36)) * (0.35 + 0.65 * smoothstep(x, 1, 7))
-    side = smoothstep(x, 58, 64) * smoothstep(y, -22, -8) * (1 - smoothstep(z, 66, 74))
-    bare = np.exp(-((x / 12) ** 2) - ((y - 47) / 4) ** 2) * 0.35 + np.exp(-(((x - 17) / 7) ** 2) - ((y - 48) / 4) ** 2) * 0.3
-    end = 1 - smoothstep(y, 92, 108)
-    behind = 1 - smoothstep(z - np.clip(60 - y, 0, 60) * 0.3, 52, 64)
-    area = np.clip(np.maximum(np.maximum(cheeks * behind, moustache), side) - bare * (y > 42), 0, 1) * end
     lips = c.region(np.concatenate([c.landmarks[LIP_RINGS[0, 0]], c.landmarks[LIP_RINGS[0, 1, -2:0:-1]]]), 1.2)
-    return np.where(p[..., 0] > 1e3, 0, area * (1 - lips)).astype(np.float32)
+    return np.where(c.position[..., 0] > 1e3, 0, beard_density(c.position) * (1 - lips)).astype(np.float32)
 
 
 def _freckles(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:

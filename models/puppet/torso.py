@@ -69,6 +69,22 @@ _PROFILES = {
 }
 
 
+def _spread(points: F32, triangles: I32, turn: F32) -> tuple[F32, I32]:
+    """Open a shirt's collar at the throat: its points part to both sides."""
+    side = np.sign(points[:1, :, 0])
+    side[:, 0] = 1
+    share = np.exp(-((turn / 0.11) ** 2))
+    down = np.linspace(0, 1, len(points))[:, None]
+    points = points.copy()
+    points[..., 0] += side * share * (5 + 13 * down**1.5)
+    points[..., 1] += share * (2 + 9 * down)
+    points[..., 2] -= share * 2 * down
+    column = triangles % _COLUMNS
+    # Column 0 sits on the right point; the cells between it and its left neighbour are the opening.
+    gap = (column == 0).any(1) & (column == _COLUMNS - 1).any(1)
+    return points, triangles[~gap]
+
+
 def collar(who: Traits, kind: str) -> tuple[F32, I32, F32]:
     """A collar: points, triangles and how far round from the throat each point is (0..1)."""
     base = _loops(_build(who, _ROWS[:2]))
@@ -84,17 +100,8 @@ def collar(who: Traits, kind: str) -> tuple[F32, I32, F32]:
     flat = out * [1, 0, 1]
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
     points = ring[None] + profile[:, :1, None] * flat[None] + (profile[:, 1] [:, None] * scale)[..., None] * np.float32([0, 1, 0])
-    if kind == "shirt":
-        # The points of the collar spread to both sides of the throat.
-        open_by = np.exp(-((turn / 0.10) ** 2)) * np.clip(np.linspace(-0.2, 1, len(profile)), 0, 1)[:, None]
-        side = np.sign(ring[:, 0])
-        points[..., 0] += side * open_by * 14
-        points[..., 1] += open_by * 9
-        points[..., 2] -= open_by * 2
     triangles = grid_triangles(len(profile), _COLUMNS, closed=True)
     if kind == "shirt":
-        middle = (triangles % _COLUMNS == 0).any(1) & ((triangles % _COLUMNS >= _COLUMNS - 1) | (triangles % _COLUMNS == 0)).any(1)
-        left = (triangles % _COLUMNS >= _COLUMNS - 1).any(1) | (triangles % _COLUMNS == 0).all(1)
-        triangles = triangles[~(middle & left)]
+        points, triangles = _spread(points, triangles, turn)
     around = np.broadcast_to(turn, points.shape[:2]).reshape(-1)
     return points.reshape(-1, 3).astype(np.float32), triangles, around.astype(np.float32)

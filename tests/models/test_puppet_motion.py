@@ -128,7 +128,9 @@ def test_blinks_prefer_the_ends_of_phrases():
 
 def test_people_differ_and_each_repeats_exactly():
     phonemes = chatter(10.0)
-    (first, pose), (again, pose_again), (other, other_pose) = (motion_curves(phonemes, 10.0, s) for s in (1, 1, 2))
+    (first, pose), (again, pose_again), (other, other_pose) = (
+        motion_curves(phonemes, 10.0, s) for s in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(pose, pose_again)
     assert np.abs(pose - other_pose)[:, 1].max() > np.radians(1)

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - letters of the phonetic alphabet look like others on purpose
 import subprocess
 import sys
 from pathlib import Path
