@@ -20,6 +20,7 @@ __all__ = ["main", "synthesise"]
 _SYNCHRONOUS = 2
 _PHONEME_EVENTS_IN_IPA = 1 | 2
 _UTF8 = 1
+_RANDOM_SEED = 1
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 _WORD, _SENTENCE, _PHONEME = 1, 2, 7
 
@@ -52,6 +53,8 @@ def _library() -> tuple[Any, int]:
     rate = library.espeak_Initialize(_SYNCHRONOUS, 200, data, _PHONEME_EVENTS_IN_IPA)
     if rate <= 0:
         raise OSError(f"espeak-ng did not start with its data in {data.decode()}")
+    # Breath, flutter and intonation draw random numbers, which espeak-ng seeds with the clock.
+    library.espeak_ng_SetRandSeed(ctypes.c_long(_RANDOM_SEED))
     return library, rate
 
 

@@ -20,9 +20,10 @@ from models.puppet.phonetics import SILENCE, Phoneme, letters
 __all__ = ["GRID_RATE", "SILENCE", "Phoneme", "aperture", "mouth_curves", "sample", "viseme"]
 
 GRID_RATE = 200
-LEAD_S = 0.02  # lips are ahead of the sound they shape
-_SHORTEST_HOLD_S = 0.045  # longer than a frame at 25 a second: no closure falls between two frames
+LEAD_S = 0.03  # lips are ahead of the sound they shape
+_SHORTEST_HOLD_S = 0.052  # longer than a frame at 24 a second: no closure falls between two frames
 _CLOSE_S, _OPEN_S, _FASTEST_S = 0.045, 0.05, 0.02
+_CLOSED_AHEAD_S = 0.25
 _UNHURRIED_S = 0.075  # faster phonemes than this reach less far into each other's time
 _REACH = 3.5  # in widths; beyond it a dominance is nothing
 _SMOOTHING_S = 0.014
@@ -61,7 +62,7 @@ def _pieces(phonemes: Sequence[Phoneme]) -> Iterator[_Piece]:
 def _core(piece: _Piece) -> tuple[float, float]:
     length = piece.length_s
     if piece.pull is PAUSE:
-        edges = (piece.start_s + min(0.07, length / 2), piece.end_s - min(0.1, length / 2))
+        edges = (piece.start_s + min(0.1, length / 2), piece.end_s - min(0.1, length / 2))
         return edges if edges[0] < edges[1] else (sum(edges) / 2,) * 2
     return piece.start_s + 0.28 * length, piece.end_s - 0.28 * length
 
@@ -92,9 +93,13 @@ def _gate(pieces: Sequence[_Piece], kind: str, count: int) -> np.ndarray:
             continue
         held = max(_SHORTEST_HOLD_S, piece.pull.hold * piece.length_s)
         first = piece.start_s + min(0.0, (piece.pull.hold * piece.length_s - held) / 2)
+        if before.pull is PAUSE:
+            # Lips at rest are closed: they do not part first in order to close.
+            begin_s = max(before.start_s + 0.1, first - _CLOSED_AHEAD_S)
+            first, held = min(first, begin_s), held + max(0.0, first - begin_s)
         # A short vowel between two closures must open all the same: flanks take half of it at most.
-        close_s = float(np.clip(0.5 * before.length_s, _FASTEST_S, _CLOSE_S))
-        open_s = float(np.clip(0.5 * after.length_s, _FASTEST_S, _OPEN_S))
+        close_s = float(np.clip(_flank_share(before) * before.length_s, _FASTEST_S, _CLOSE_S))
+        open_s = float(np.clip(_flank_share(after) * after.length_s, _FASTEST_S, _OPEN_S))
         begin = max(0, int((first - close_s) * GRID_RATE))
         end = min(count, int((first + held + open_s) * GRID_RATE) + 2)
         t = np.arange(begin, end) / GRID_RATE
@@ -102,6 +107,10 @@ def _gate(pieces: Sequence[_Piece], kind: str, count: int) -> np.ndarray:
         flank = 0.5 + 0.5 * np.cos(np.pi * np.clip(away, 0.0, 1.0))
         gate[begin:end] = np.maximum(gate[begin:end], flank)
     return gate
+
+
+def _flank_share(neighbour: _Piece) -> float:
+    return 0.25 if neighbour.pull.gate else 0.5
 
 
 def _smoothed(curves: np.ndarray) -> np.ndarray:
@@ -194,4 +203,5 @@ def aperture(expression: np.ndarray) -> np.ndarray:
     e = np.asarray(expression)
     apart = e[..., INDEX["jaw_open"]] * (1.0 - 0.35 * e[..., INDEX["lips_round"]])
     apart = apart + 0.25 * e[..., INDEX["lower_drop"]] + 0.2 * e[..., INDEX["upper_raise"]]
+    apart = apart + 0.15 * e[..., INDEX["lips_round"]] + 0.24 * e[..., INDEX["lips_funnel"]]
     return apart * (1.0 - e[..., INDEX["lips_close"]]) * (1.0 - 0.6 * e[..., INDEX["lower_tuck"]])
