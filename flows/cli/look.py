@@ -83,6 +83,8 @@ def query(sql: str, as_json: bool) -> None:
     """
     import duckdb
 
+    if not sql.strip():
+        raise RequestError("an empty question", where="query", do='ask: memdub query "select * from clips"')
     try:
         answer = connect(Ledger(Home().objects)).execute(sql)
         columns = [column[0] for column in answer.description or ()]

@@ -11,36 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import main
 from storage.home import Home
 from storage.ledger import Ledger
+from tests.flows.conftest import Shell
 from tests.helpers.footage import film, keep_consent
-
-
-class Shell:
-    """Runs `memdub` in this process and keeps what it printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, *words: object) -> int:
-        self.capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        self.out, self.err = self.capsys.readouterr()
-        return int(ended.value.code or 0)
-
-
-@pytest.fixture
-def memdub(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    keep_consent(tmp_path / "home")
-    return tmp_path
 
 
 def everything_in(home: Path) -> set[str]:
@@ -242,7 +216,7 @@ def test_what_lies_in_raw_is_taken_without_naming_it(memdub: Shell, root: Path) 
 
 def test_an_interrupted_ingest_leaves_nothing_and_goes_on(root: Path) -> None:
     """SIGTERM in the middle of the work, from outside, as a person or a scheduler does it."""
-    video = film(root / "long.mp4", seconds=20, size=(640, 480))
+    video = film(root / "long.mp4", seconds=6, size=(640, 480))
     command = [sys.executable, "-c", INTERRUPTED, "ingest", str(video), "--identity", "anna"]
     environment = {**os.environ, "MEMDUB_HOME": str(root / "home")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

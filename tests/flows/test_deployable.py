@@ -1,0 +1,41 @@
+"""The flows inside Prefect: the same body, the same artifacts, with Prefect's ids in the ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.engine import in_prefect
+from storage.errors import ConsentError
+from storage.home import Home
+from storage.ledger import Ledger
+from tests.helpers.footage import film, keep_consent
+
+
+@pytest.fixture(scope="module")
+def _server() -> object:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.mark.usefixtures("_server")
+def test_ingest_runs_as_a_prefect_flow(tmp_path: Path) -> None:
+    from flows import deployable
+
+    keep_consent(tmp_path / "home")
+    video = film(tmp_path / "a.mp4")
+    ids = deployable.ingest("anna", [video])
+    assert not in_prefect()
+    ledger = Ledger(Home(tmp_path / "home").objects)
+    row = ledger.find(ids[0], "anna")
+    assert row is not None
+    run = ledger.rows("runs").to_pylist()[0]
+    assert row["flow_run_id"] == run["flow_run_id"]
+    assert row["flow_run_id"]
+    assert row["task_run_id"]
+    assert deployable.ingest("anna", [video]) == ids
+    with pytest.raises(ConsentError):
+        deployable.ingest("bob", [video])
