@@ -1,0 +1,43 @@
+"""A home in a bucket: the same commands, nothing on this machine but the work in hand."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from storage.artifacts import check_whole, find
+from storage.home import Home
+from storage.ledger import Ledger
+from tests.flows.conftest import Shell
+from tests.helpers.footage import RECORD, film
+from tests.storage.conftest import s3_server, s3_url
+
+__all__ = ["s3_server", "s3_url"]
+
+
+def test_ingest_status_and_lineage_in_a_bucket(
+    memdub: Shell, tmp_path: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMDUB_HOME", f"{s3_url}/home")
+    record = tmp_path / "anna.toml"
+    record.write_text(RECORD.format(scope='["ingest"]', expires="2999-01-01"))
+    video = film(tmp_path / "a b.mp4")
+    assert memdub("ingest", video, "--identity", "anna", "--consent", record, "--json") == 0, memdub.err
+    clip = json.loads(memdub.out)["clips"][0]
+    home = Home(f"{s3_url}/home")
+    stored = find(Ledger(home.objects), clip["id"])
+    assert stored is not None
+    check_whole(home, stored, read_all=True)
+    assert memdub("ingest", video, "--identity", "anna", "--json") == 0
+    assert json.loads(memdub.out)["clips"][0]["reused"]
+    assert memdub("status") == 0
+    assert "anna" in memdub.out
+    assert memdub("lineage", clip["id"]) == 0
+    assert "a b.mp4" in memdub.out
+    assert memdub("gc") == 0
+    assert not list((Path(tempfile.gettempdir()) / "memdub-work").glob("clip-*"))
+    assert memdub("ingest", "--identity", "anna") == 2
+    assert "needs a local folder" in memdub.err
