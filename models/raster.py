@@ -49,63 +49,64 @@ def _ragged(counts: I64) -> tuple[I64, I64]:
     return owner, np.arange(len(owner)) - start[owner]
 
 
-def _crossing(a: F32, b: F32, y: F32) -> tuple[F32, NDArray[np.bool_]]:
-    """Where the edge a-b crosses each row's sample line."""
-    # Both triangles at an edge must compute the same crossing bit for bit, or cracks open: order by y.
-    swap = (a[:, 1] > b[:, 1]) | ((a[:, 1] == b[:, 1]) & (a[:, 0] > b[:, 0]))
-    low, high = np.where(swap[:, None], b, a), np.where(swap[:, None], a, b)
-    hit = (y >= low[:, 1]) & (y < high[:, 1])
-    slope = (high[:, 0] - low[:, 0]) / np.where(hit, high[:, 1] - low[:, 1], 1)
-    return low[:, 0] + (y - low[:, 1]) * slope, hit
+def _edge(low: F32, high: F32) -> tuple[F32, F32, F32]:
+    """A falling edge as (x at its start, y at its start, x per row)."""
+    fall = high[:, 1] - low[:, 1]
+    return low[:, 0], low[:, 1], (high[:, 0] - low[:, 0]) / np.where(fall > 0, fall, 1)
 
 
-def _spans(points: F32, chosen: I64, height: int, width: int) -> tuple[I64, I64, I64, I64]:
-    """Rows crossed by each triangle: (index into chosen, row, first column, column count)."""
-    ys = points[..., 1]
-    first = np.clip(np.ceil(ys.min(1) - 0.5), 0, height).astype(np.int64)
-    last = np.clip(np.ceil(ys.max(1) - 0.5), 0, height).astype(np.int64)
+def _spans(corner: F32, height: int, width: int) -> tuple[I64, I64, I64, I64]:
+    """Rows crossed by each triangle: (triangle, row, first column, column count)."""
+    # Both triangles at an edge walk it from the same end, so they agree on every crossing bit for bit.
+    order = np.argsort(corner[..., 1], axis=1, kind="stable")
+    top, middle, bottom = (np.take_along_axis(corner, order[:, k : k + 1, None], 1)[:, 0] for k in range(3))
+    first = np.clip(np.ceil(top[:, 1] - np.float32(0.5)), 0, height).astype(np.int64)
+    last = np.clip(np.ceil(bottom[:, 1] - np.float32(0.5)), 0, height).astype(np.int64)
     owner, step = _ragged(np.maximum(last - first, 0))
     row = first[owner] + step
-    y = (row + 0.5).astype(np.float32)
-    corner = points[owner]
-    left = np.full(len(owner), np.inf, np.float32)
-    right = np.full(len(owner), -np.inf, np.float32)
-    for i, j in ((0, 1), (1, 2), (2, 0)):
-        x, hit = _crossing(corner[:, i], corner[:, j], y)
-        np.minimum(left, x, out=left, where=hit)
-        np.maximum(right, x, out=right, where=hit)
-    empty = left > right
-    start = np.clip(np.ceil(np.where(empty, 0, left) - 0.5), 0, width).astype(np.int64)
-    stop = np.clip(np.ceil(np.where(empty, 0, right) - 0.5), 0, width).astype(np.int64)
-    return owner, row, start, np.maximum(stop - start, 0)
+    y = row.astype(np.float32) + np.float32(0.5)
+    long, upper, lower = _edge(top, bottom), _edge(top, middle), _edge(middle, bottom)
+    pick = owner + len(corner) * (y >= middle[owner, 1])
+    ends = []
+    for x0, y0, slope, at in ((*long, owner), (*(np.concatenate(e) for e in zip(upper, lower, strict=True)), pick)):
+        ends.append(x0[at] + (y - y0[at]) * slope[at])
+    start = np.clip(np.ceil(np.minimum(*ends) - np.float32(0.5)), 0, width).astype(np.int64)
+    stop = np.clip(np.ceil(np.maximum(*ends) - np.float32(0.5)), 0, width).astype(np.int64)
+    some = np.flatnonzero(stop > start)
+    return owner[some], row[some], start[some], (stop - start)[some]
 
 
 def scan(
     points: F32, depth: F32, triangles: I32, height: int, width: int, *, cull: bool = True
 ) -> Fragments:
     """All covered samples; `cull` drops triangles whose corners turn clockwise on a y-down picture."""
-    corner = points[triangles].astype(np.float32)
+    corner = points[triangles].astype(np.float32, copy=False)
     edge1, edge2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
     area = edge1[:, 0] * edge2[:, 1] - edge1[:, 1] * edge2[:, 0]
+    z = depth[triangles].astype(np.float32, copy=False)
     usable = (area < -1e-6) if cull else (np.abs(area) > 1e-6)
-    usable &= np.isfinite(area) & (depth[triangles] > 0).all(1)
-    chosen = np.flatnonzero(usable)
-    corner, inverse = corner[chosen], 1 / area[chosen]
-    span_of, row, start, count = _spans(corner, chosen, height, width)
-    # Weights of vertices 0 and 1 are affine in x and y: evaluate at the span's start, then step along x.
+    chosen = np.flatnonzero(usable & np.isfinite(area) & (z > 0).all(1))
+    corner, inverse, z = corner[chosen], 1 / area[chosen], z[chosen]
+    of, row, start, count = _spans(corner, height, width)
+    # Weights and depth are affine in x and y: evaluate them where a span starts, then step along it.
     p, q, r = corner[:, 0], corner[:, 1], corner[:, 2]
-    step = np.stack([q[:, 1] - r[:, 1], r[:, 1] - p[:, 1]]) * inverse
-    rise = np.stack([r[:, 0] - q[:, 0], p[:, 0] - r[:, 0]]) * inverse
-    dx = start + np.float32(0.5) - r[span_of, 0]
-    dy = row + np.float32(0.5) - r[span_of, 1]
-    base = (step[:, span_of] * dx + rise[:, span_of] * dy).astype(np.float32)
-    owner, along = _ragged(count)
-    of = span_of[owner]
-    bary = base[:, owner] + step[:, of].astype(np.float32) * along.astype(np.float32)
-    z = depth[triangles[chosen]].astype(np.float32)
-    value = z[of, 2] + bary[0] * (z[:, 0] - z[:, 2])[of] + bary[1] * (z[:, 1] - z[:, 2])[of]
-    pixel = (row * width + start)[owner] + along
-    return Fragments(chosen[of].astype(np.int32), pixel.astype(np.int32), bary, value)
+    step = np.stack([(q[:, 1] - r[:, 1]) * inverse, (r[:, 1] - p[:, 1]) * inverse])
+    rise = np.stack([(r[:, 0] - q[:, 0]) * inverse, (p[:, 0] - r[:, 0]) * inverse])
+    step_of = step[:, of]
+    dx = start.astype(np.float32) + np.float32(0.5) - r[of, 0]
+    dy = row.astype(np.float32) + np.float32(0.5) - r[of, 1]
+    base = step_of * dx + rise[:, of] * dy
+    z0, z1, z2 = z[of, 0] - z[of, 2], z[of, 1] - z[of, 2], z[of, 2]
+    along = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    step_x = along.astype(np.float32)
+    bary = np.repeat(step_of, count, axis=1)
+    bary *= step_x
+    bary += np.repeat(base, count, axis=1)
+    value = np.repeat(z0 * step_of[0] + z1 * step_of[1], count)
+    value *= step_x
+    value += np.repeat(z2 + z0 * base[0] + z1 * base[1], count)
+    pixel = np.repeat((row * width + start).astype(np.int32), count) + along.astype(np.int32)
+    return Fragments(np.repeat(chosen[of].astype(np.int32), count), pixel, bary, value)
 
 
 def visible(parts: list[Fragments], samples: int) -> Visible:

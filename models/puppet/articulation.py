@@ -113,7 +113,7 @@ _LATERAL = Pull(
     {"jaw_open": 0.28, "lower_drop": 0.25, "upper_raise": 0.1, "tongue_up": 1.0},
     _strengths(0.35, 0.05, 0.3, 1.3),
 )
-PAUSE = Pull({}, _strengths(0.9, 0.8, 0.9, 0.6), ahead_s=0.07, behind_s=0.1)
+PAUSE = Pull({}, _strengths(1.2, 1.8, 1.4, 0.6), ahead_s=0.07, behind_s=0.1)
 
 
 def _consonant(letter: Letter) -> Pull:

@@ -54,8 +54,8 @@ def beard_density(p: F32) -> F32:
 
 def _lips_away(p: F32) -> F32:
     """0 on the lips, 1 a little away from them."""
-    d = np.hypot(p[:, 0] / 27, (p[:, 1] - 31.5) / 12.5)
-    return _step(d, 0.96, 1.16)
+    d = np.hypot(p[:, 0] / 28, (p[:, 1] - 31.5) / 13.0)
+    return _step(d, 1.02, 1.22)
 
 
 def beard(who: Traits) -> Beard:
@@ -68,6 +68,8 @@ def beard(who: Traits) -> Beard:
     p = np.concatenate([face, shape.loft @ np.concatenate([rim, skull_rings(len(rim)).reshape(-1, 3)])])
     density = beard_density(p) * _lips_away(p)
     density[p[:, 2] > 62] = 0
+    # A thick moustache alone over the lips reads as a second mouth: there the paint must do.
+    density *= np.maximum(_step(p[:, 1], 30, 38), _step(np.abs(p[:, 0]), 27, 33))
     chosen = (density[shape.triangles] > 0.06).all(1)
     if not levels or not chosen.any():
         none = np.zeros(0, np.float32)
@@ -79,7 +81,7 @@ def beard(who: Traits) -> Beard:
     # Strands run down the cheeks and forward under the chin.
     across = np.arctan2(q[:, 0], 60 - q[:, 2]) * 2.4 + 4
     along = 0.5 + (q[:, 1] + 0.8 * q[:, 2]) / 210 - 0.15
-    grow = 0.45 + 0.55 * _step(q[:, 1], 30, 60) - 0.25 * np.clip(facing[:, 2], 0, 1)
+    grow = 0.35 + 0.65 * _step(q[:, 1], 30, 60) - 0.25 * np.clip(facing[:, 2], 0, 1)
     pieces = []
     for k, height in enumerate(levels):
         cut = np.maximum(0.22 + 0.16 * k, 1.0 - d * (1.05 - 0.08 * k))

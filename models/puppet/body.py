@@ -13,12 +13,12 @@ from models.puppet.beard import Beard, beard
 from models.puppet.deformers import Deformer
 from models.puppet.ears import ear
 from models.puppet.expression import INDEX
-from models.puppet.figure import figure
+from models.puppet.figure import LIP_RINGS, figure
 from models.puppet.hair import Hair, hair
 from models.puppet.head import NECK_RING, skin, skull_rings
 from models.puppet.identity import Traits, warp
 from models.puppet.light import LAMBERT, harmonics, transfer
-from models.puppet.mesh import normals, smooth_vertices
+from models.puppet.mesh import normals, smooth_vertices, weld_edges
 
 __all__ = ["Body", "Part"]
 
@@ -159,12 +159,14 @@ class Body:
         answer = transfer(points, self.triangles, self.rest_normals, (points, blockers))
         answer *= np.clip(answer[:, :1] / 0.282095, 0.05, 1) ** 0.45
         answer[self.parts["hair"].vertices] *= self.hair.depth[:, None]
+        self.rims = np.unique(LIP_RINGS[2:])
         for k, piece in enumerate(self._ears):
             answer[self.parts[f"ear{k}"].vertices] *= piece[3][:, None]
         answer[self.inside] = (harmonics(self.rest_normals[self.inside]) * LAMBERT) * self._depth_inside(points)
         skin_part = np.concatenate([self.triangles[s] for s in solid[:1]])
         count = self.parts["skin"].vertices.stop
         answer[:count] = smooth_vertices(answer[:count], skin_part, 1)
+        answer[: len(skin().face)] = _lit_lips(answer[: len(skin().face)])
         # Light wanders under the skin, red the farthest: each colour sees its own blur of the shadows.
         self.answers = np.stack([answer, answer, answer])
         wide = smooth_vertices(answer[:count], skin_part, 2)
@@ -178,9 +180,9 @@ class Body:
     def _depth_inside(self, points: F32) -> F32:
         """The mouth's inside is lit as if open, darker towards the throat (V, 1)."""
         front = float(points[self.parts["teeth0"].vertices, 2].min())
-        fade = np.exp(-np.clip(points[self.inside, 2] - front, 0, 60) / 16.0)
+        fade = np.exp(-np.clip(points[self.inside, 2] - front, 0, 60) / 24.0)
         stop = self.parts["cavity"].vertices.start - self.inside.start
-        fade[stop:] *= 0.45
+        fade[stop:] *= 0.6
         return 1.05 * fade[:, None]
 
     def _normals(self, points: F32) -> F32:
@@ -200,3 +202,14 @@ class Body:
         start = self.parts["hair"].vertices.start
         skin_part = self.triangles[self.parts["skin"].triangles]
         return self.rest_points, np.concatenate([skin_part, self.hair.solid + start]).astype(np.int32)
+
+
+def _lit_lips(answer: F32) -> F32:
+    """Give the lips' inner rims light from the lips' front: wet lips glow, they are not a black edge."""
+    out = answer.copy()
+    for ring, share in ((2, 0.95), (3, 0.85)):
+        out[LIP_RINGS[ring]] = share * answer[LIP_RINGS[1]]
+    edges, _ = weld_edges(figure().triangles)
+    inner = np.isin(edges, LIP_RINGS[1:]).all(1)
+    out[468 + np.flatnonzero(inner)] = out[edges[inner]].mean(1)
+    return out

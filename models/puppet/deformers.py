@@ -114,6 +114,9 @@ class Deformer:
 
     def __call__(self, row: F32) -> F32:
         """Landmarks (468, 3) of the expression, before lids."""
+        row = row.copy()
+        # Lips cannot be drawn together and apart at once: rounding wins.
+        row[INDEX["lips_wide"]] *= 1 - 0.85 * min(row[INDEX["lips_round"]] + 0.6 * row[INDEX["lips_funnel"]], 1)
         p = self.neutral + np.tensordot(row, self._basis, axes=1)
         turned = (p - JAW_AXIS) @ jaw_rotation(float(row[INDEX["jaw_open"]])).T + JAW_AXIS
         p = p + self._jaw[:, None] * (turned - p)
@@ -180,6 +183,9 @@ def _lip_moves(lips: F32) -> dict[str, F32]:
         "dimple": make(side * tip * 2.6, -0.4 * tip, 3.2 * tip),
         "chin_raise": make(0 * x, -hump * (0.8 + 1.6 * lower * (1 - ring)), -lower * hump * 2.2 * (1 - 0.4 * ring)),
     }
+    # Lips stretch thin around an open mouth.
+    thin = np.array([0, 0.12, 0.45, 1.0])[:, None, None] * hump**0.6
+    moves["jaw_open"] = make(0 * x, thin * (1.8 * lower - 2.4 * upper), 0 * x)
     pressed = (seam[..., 1] - lips[..., 1]) * (0.55 - 0.25 * ring)
     moves["lips_press"] = make(0.03 * x, pressed, 2.6 * ring * hump + 1.0 * hump)
     for name, sign in (("smile_left", 1), ("smile_right", -1)):

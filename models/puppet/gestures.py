@@ -77,4 +77,8 @@ def speaking(t: np.ndarray, phonemes: Sequence[Phoneme]) -> np.ndarray:
     out = np.zeros(len(t))
     for start, end in phrases(phonemes):
         out = np.maximum(out, np.minimum(step((t - start + 0.4) / 0.6), step((end + 0.7 - t) / 0.8)))
-    return out
+    # Short pauses would leave dents with sharp corners.
+    width = GRID_RATE // 2
+    sums = np.cumsum(np.pad(out, (width, width), mode="edge"))
+    mean = (sums[2 * width :] - sums[: -2 * width]) / (2 * width)
+    return np.asarray(mean[: len(t)])

@@ -40,7 +40,7 @@ def teeth(upper: bool) -> tuple[F32, F32, I32]:
     round_off = np.abs(local) ** 6 * 0.9
     dip = np.exp(-((1 - np.abs(local)) / 0.12) ** 2) * 0.55
     grow = length[None] * t[:, None] - round_off[None] * (t[:, None] > 0.8)
-    y = 20.6 + grow if upper else 41.4 - grow * 0.93
+    y = 22.6 + grow if upper else 40.2 - grow * 0.93
     normal = np.stack([np.sin(angle), np.zeros_like(s), -np.cos(angle)], 1)
     out = -depth_in[:, None] - dip[None] * ((t > 0.05) & (t < 0.99))[:, None]
     base = np.stack([x, np.zeros_like(s), z + (-8.2 if upper else -5.6)], 1)
@@ -62,7 +62,7 @@ def tongue_neutral() -> tuple[F32, F32, I32]:
     thick = 7.5 * np.clip(1.08 - along**2.4, 0.05, 1)
     x = width * np.cos(around)
     groove = 1.3 * np.exp(-((x / 3.5) ** 2)) * (np.sin(around) < 0) * (along < 0.92)
-    y = 40.0 + thick * np.sin(around) + groove + 3.0 * (1 - along) - 2 * along
+    y = 37.5 + thick * np.sin(around) + groove + 3.0 * (1 - along) - 2 * along
     z = 34 - 37.5 * along
     points = np.stack([x, y, z], -1).reshape(-1, 3)
     places = np.stack([x / 36 + 0.5, along], -1).reshape(-1, 2)

@@ -71,6 +71,7 @@ class Painter:
         c = self.light.coefficients(turn)
         baked = np.stack([body.answers[k] @ c[:, k] for k in range(3)], 1)
         bend = np.maximum(lambert(normal, c), 0.05) / np.maximum(lambert(body.rest_normals, c), 0.05)
+        bend[body.rims] = np.maximum(bend[body.rims], 0.9)
         out = np.maximum(baked, 0.012) * np.clip(bend, 0.5, 1.8)
         out[body.inside] *= 0.35 + 0.65 * min(row_gap / 12, 1.0)
         return out

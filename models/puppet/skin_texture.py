@@ -21,7 +21,7 @@ SKIN_TONES = {
 }  # fmt: skip
 LIP_TONES = {
     "pale": (196, 118, 112), "fair": (190, 108, 102), "light": (186, 100, 94), "rosy": (190, 98, 92),
-    "golden": (178, 98, 86), "tan": (156, 86, 76), "brown": (122, 66, 60), "deep": (96, 50, 48),
+    "golden": (178, 92, 82), "tan": (160, 80, 72), "brown": (124, 62, 58), "deep": (104, 50, 50),
 }  # fmt: skip
 HAIR_TONES = {
     "black": (24, 20, 19), "darkbrown": (46, 32, 24), "brown": (82, 55, 37), "auburn": (98, 48, 28),
@@ -83,7 +83,7 @@ def _lips(c: Canvas, who: Traits, rng: np.random.Generator, out: F32, gloss: F32
     inner = np.concatenate([lm[LIP_RINGS[3, 0]], lm[LIP_RINGS[3, 1, -2:0:-1]]])
     seam = np.exp(-((c.distance(inner, 5, closed=True) / 0.9) ** 2))
     lip = tone * (1 + lines[..., None]) * (1 - 0.24 * seam[..., None])
-    strength = mask * (0.92 if who.sex == "female" else 0.80)
+    strength = mask * (0.92 if who.sex == "female" else 0.85)
     out = _mix(out, lip, strength)
     rim = np.exp(-((c.distance(outline, 4, closed=True) / 1.0) ** 2)) * (1 - mask)
     out = out * (1 + 0.06 * rim[..., None])
@@ -180,6 +180,7 @@ def _stubble(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
     if who.sex != "male":
         return out
     mask = beard_mask(c)
+    mask = mask * (0.55 + 0.45 * smoothstep(c.position[..., 1], 26, 36))
     grown = {"none": 0.20, "stubble": 0.55, "beard": 0.9, "full": 1.0}[who.beard]
     tone = linear(HAIR_TONES[who.hair])
     shadow = tone * 0.5 + linear(SKIN_TONES[who.skin]) * 0.22

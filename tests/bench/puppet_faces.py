@@ -77,10 +77,11 @@ def motion(seed: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
         ("lips_wide", -0.1, 0.4),
     ):
         put(name, np.clip(low + scale * wander(rng, frames, 3), 0, 1))
+    rows[:, INDEX["lips_wide"]] *= 1 - rows[:, INDEX["lips_round"]]  # muscles that oppose each other
     put("upper_raise", np.clip(-0.05 + 0.3 * wander(rng, frames, 3), 0, 0.8))
     put("lower_drop", np.clip(0.05 + 0.35 * wander(rng, frames, 3), 0, 0.9))
     put("lips_close", np.clip(-0.8 + 1.8 * wander(rng, frames, 2.5), 0, 1))
-    smile = np.clip(0.1 + 0.35 * wander(rng, frames, 12), 0, 1)
+    smile = np.clip(0.1 + 0.4 * wander(rng, frames, 7), 0, 1)
     put("smile_left", smile)
     put("smile_right", np.clip(smile + 0.1 * wander(rng, frames, 10), 0, 1))
     shut = blinks(rng, frames)
