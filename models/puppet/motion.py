@@ -104,7 +104,7 @@ def _take_postures(
     now = np.zeros(3)
     for start, end in phrases(phonemes):
         at = start - 0.15
-        while at < end:
+        while at < max(end - 0.7, start):
             target = draw.normal(0.0, 1.0, 3) * (1.5, 4.2, 1.5)
             move = step((t - at) / draw.uniform(0.5, 1.0))
             for curve, delta in zip((pitch, yaw, roll), target - now, strict=True):

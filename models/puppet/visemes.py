@@ -62,7 +62,7 @@ def _pieces(phonemes: Sequence[Phoneme]) -> Iterator[_Piece]:
 def _core(piece: _Piece) -> tuple[float, float]:
     length = piece.length_s
     if piece.pull is PAUSE:
-        edges = (piece.start_s + min(0.1, length / 2), piece.end_s - min(0.1, length / 2))
+        edges = (piece.start_s + min(0.1, length / 2), piece.end_s - min(0.08, length / 2))
         return edges if edges[0] < edges[1] else (sum(edges) / 2,) * 2
     return piece.start_s + 0.28 * length, piece.end_s - 0.28 * length
 

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - letters of the phonetic alphabet look like others on purpose
 import hashlib
 import json
 from dataclasses import replace
