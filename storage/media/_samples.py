@@ -73,7 +73,7 @@ def _weights(layout: AudioLayout, channels: int) -> NDArray[np.float32] | None:
     if len(sides) != count or not sides.any():
         sides = np.ones((count, 2), np.float32)
     sides = sides.sum(axis=1, keepdims=True) if channels == 1 else sides
-    return sides / np.maximum(sides.sum(axis=0), 1e-6)
+    return np.asarray(sides / np.maximum(sides.sum(axis=0), 1e-6), np.float32)
 
 
 class _Placer:

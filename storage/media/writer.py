@@ -37,7 +37,10 @@ __all__ = ["AAC_RATES", "MediaWriter"]
 
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _BITEXACT = 1 << 23  # AV_CODEC_FLAG_BITEXACT: no encoder name in the stream
-_THREADS = 4  # fixed: x264's choices depend on the number of threads
+# The number is fixed because x264's choices depend on it; its sliced threads, libavcodec's default, race
+# on small pictures. Without cpu-independent it also decides by the instruction sets it finds.
+_THREADS = 2
+_SAME_EVERYWHERE = "cpu-independent=1"
 _BT709, _VIDEO_RANGE = 1, 1
 _AAC_FRAME = 1024
 
@@ -65,6 +68,7 @@ class MediaWriter:
         self.frames = self.samples = 0
         _check_request(self.path, size, self.rate, sound_rate, channels)
         self._video_options = {"crf": str(crf), "preset": preset, "threads": str(_THREADS)}
+        self._video_options["x264-params"] = _SAME_EVERYWHERE
         self._gop = gop or max(1, round(self.rate))
         self._sound_bits = sound_bits
         self._beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
@@ -92,6 +96,7 @@ class MediaWriter:
         stream = file.add_stream("libx264", rate=self.rate, options=self._video_options)
         stream.width, stream.height = self.coded_size
         stream.pix_fmt = "yuv420p"
+        stream.thread_type = "FRAME"
         stream.time_base = stream.codec_context.time_base = 1 / self.rate
         context = stream.codec_context
         context.gop_size = self._gop

@@ -38,7 +38,7 @@ def number_of(picture: np.ndarray) -> int:
 class Film:
     """A recipe for a test file; `times` are timestamps in ticks, one a frame."""
 
-    name: str = "clip.mp4"
+    name: str = "film.mp4"
     codec: str = "libx264"
     size: tuple[int, int] = (96, 64)
     rate: Fraction = Fraction(25)

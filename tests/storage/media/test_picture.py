@@ -1,4 +1,4 @@
-from fractions import Fraction as F
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -66,7 +66,7 @@ def test_a_stored_size_is_the_upright_one(studio):
     assert quarters(picture) == upright(90, False)
 
 
-@pytest.mark.parametrize("aspect", [F(4, 3), F(16, 15), F(8, 9), F(1)])
+@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(16, 15), Fraction(8, 9), Fraction(1)])
 @pytest.mark.parametrize("rotation", [None, 90.0])
 def test_pixels_become_square_before_turning(studio, aspect, rotation):
     path = studio(size=(144, 64), frames=4, aspect=aspect, rotation=rotation, picture=corners)
@@ -129,7 +129,7 @@ def test_gradients_in_ten_bit_come_out_smooth(studio):
 @pytest.mark.parametrize("size", [(192, 64), (1296, 720)])
 def test_colours_survive_writing_and_reading(tmp_path, size):
     path = tmp_path / "a.mp4"
-    with MediaWriter(path, size, F(25), crf=4, preset="ultrafast") as writer:
+    with MediaWriter(path, size, Fraction(25), crf=4, preset="ultrafast") as writer:
         for _ in range(2):
             writer.write_frame(patches(0, size))
     assert np.abs(middles(next(iter(VideoReader(path)))) - np.array(COLOURS)).max() <= 4

@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from fractions import Fraction as F
+from fractions import Fraction
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_a_phone_video_is_described(studio):
     path = studio(
         name="a clip with spaces, ü and 日本: take 2.mov",
         size=(128, 96),
-        rate=F(30000, 1001),
+        rate=Fraction(30000, 1001),
         frames=90,
         rotation=-90,
         sound="aac",
@@ -32,7 +32,7 @@ def test_a_phone_video_is_described(studio):
     video, sound = found.video, found.audio
     assert (video.codec, video.coded_size, video.display_size) == ("h264", (128, 96), (96, 128))
     assert (video.rotation, video.sample_aspect, video.bit_depth) == (90, 1, 8)
-    assert (video.rate, video.variable, video.frames, video.slots) == (F(30000, 1001), False, 90, 90)
+    assert (video.rate, video.variable, video.frames, video.slots) == (Fraction(30000, 1001), False, 90, 90)
     assert video.has_b_frames
     assert video.duration_s == pytest.approx(3.003)
     assert (sound.codec, sound.rate, sound.channels) == ("aac", 44100, 2)
@@ -44,13 +44,17 @@ def test_a_phone_video_is_described(studio):
 
 def test_anamorphic_ten_bit_hevc_is_described(studio):
     film = {"codec": "libx265", "pixels": "yuv420p10le", "options": {"x265-params": "log-level=none:pools=1"}}
-    video = probe(studio(**film, aspect=F(4, 3), frames=25)).video
+    video = probe(studio(**film, aspect=Fraction(4, 3), frames=25)).video
     assert (video.codec, video.bit_depth, video.pixel_format) == ("hevc", 10, "yuv420p10le")
-    assert (video.coded_size, video.display_size, video.sample_aspect) == ((96, 64), (128, 64), F(4, 3))
+    assert (video.coded_size, video.display_size, video.sample_aspect) == (
+        (96, 64),
+        (128, 64),
+        Fraction(4, 3),
+    )
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi", "a.mov"])
-@pytest.mark.parametrize("rate", [F(24000, 1001), F(25), F(30000, 1001), F(60)])
+@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(60)])
 def test_count_and_rate_in_every_container(studio, name, rate):
     video = probe(studio(name=name, rate=rate, frames=75)).video
     assert (video.frames, video.slots, video.rate, video.variable) == (75, 75, rate, False)

@@ -1,5 +1,5 @@
 import wave
-from fractions import Fraction as F
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -129,7 +129,7 @@ def clicks(samples: np.ndarray, rate: int) -> list[float]:
 @pytest.mark.parametrize("lead", [0.0, 0.48, -0.48])
 def test_sound_stands_on_the_picture_s_clock(studio, name, lead):
     """Sound that starts `lead` after the picture: silence before it, or what came earlier is cut."""
-    film = {"rate": F(25), "frames": 100, "sound_seconds": 3.5, "wave": ticks, "name": name}
+    film = {"rate": Fraction(25), "frames": 100, "sound_seconds": 3.5, "wave": ticks, "name": name}
     if lead < 0:
         film["first"] = round(-lead * 25)
         path = studio(sound="aac", **film)
@@ -171,12 +171,12 @@ def test_a_drifting_clock_is_held_to_the_timestamps(tmp_path):
     path, rate = tmp_path / "drift.mka", 48000
     with av.open(str(path), "w") as out:
         stream = out.add_stream("pcm_s16le", rate=rate, layout="mono")
-        stream.time_base = F(1, 1000)
+        stream.time_base = Fraction(1, 1000)
         for start in range(0, 60 * rate, 960):
             when = (start + np.arange(960)) / rate
             data = np.where((when * 1.002) % 1 < 0.002, 20000, 0).astype(np.int16)
             frame = av.AudioFrame.from_ndarray(data[None], "s16", "mono")
-            frame.sample_rate, frame.time_base = rate, F(1, 1_000_000)
+            frame.sample_rate, frame.time_base = rate, Fraction(1, 1_000_000)
             frame.pts = round(start * 1.002 / rate * 1_000_000)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
@@ -196,7 +196,7 @@ def test_jitter_of_the_container_is_not_mended(tmp_path):
         stream = out.add_stream("pcm_f32le", rate=rate, layout="mono")
         for start in range(0, 10 * rate, 960):
             frame = av.AudioFrame.from_ndarray(steady[None, start : start + 960], "flt", "mono")
-            frame.sample_rate, frame.time_base = rate, F(1, 1000)
+            frame.sample_rate, frame.time_base = rate, Fraction(1, 1000)
             frame.pts = start // 48 + (int(rng.integers(-3, 4)) if start else 0)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))

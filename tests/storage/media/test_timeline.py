@@ -1,4 +1,4 @@
-from fractions import Fraction as F
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from storage.media import STANDARD_RATES, Timeline, choose_rate
 
-TICKS = [F(1, 1000), F(1, 12800), F(1, 90000), F(1, 1_000_000)]
+TICKS = [Fraction(1, 1000), Fraction(1, 12800), Fraction(1, 90000), Fraction(1, 1_000_000)]
 
 
-def rounded(frames: int, rate: F, tick: F, start: int = 0) -> np.ndarray:
+def rounded(frames: int, rate: Fraction, tick: Fraction, start: int = 0) -> np.ndarray:
     """Timestamps as a muxer writes them: each rounded to the container's clock by itself."""
     return np.array([start + round(i / rate / tick) for i in range(frames)], np.int64)
 
@@ -39,7 +39,7 @@ def test_the_rate_of_a_minute_is_recognised(rate, tick):
 
 
 def test_ten_hours_of_ntsc_in_milliseconds_do_not_drift():
-    rate, tick = F(30000, 1001), F(1, 1000)
+    rate, tick = Fraction(30000, 1001), Fraction(1, 1000)
     times = rounded(10 * 3600 * 30, rate, tick)
     line = Timeline(times, tick, 33, rate)
     assert choose_rate(times, tick) == (rate, False)
@@ -48,37 +48,37 @@ def test_ten_hours_of_ntsc_in_milliseconds_do_not_drift():
 
 
 def test_an_unusual_constant_rate_is_kept():
-    rate = F(59, 4)
-    assert choose_rate(rounded(300, rate, F(1, 59000)), F(1, 59000)) == (rate, False)
+    rate = Fraction(59, 4)
+    assert choose_rate(rounded(300, rate, Fraction(1, 59000)), Fraction(1, 59000)) == (rate, False)
 
 
 def test_a_phone_that_drops_frames_keeps_its_nominal_rate():
     rng = np.random.default_rng(0)
     kept = np.sort(rng.choice(600, 540, replace=False))
-    times = rounded(600, F(30), F(1, 600))[kept]
-    assert choose_rate(times, F(1, 600)) == (F(30), True)
+    times = rounded(600, Fraction(30), Fraction(1, 600))[kept]
+    assert choose_rate(times, Fraction(1, 600)) == (Fraction(30), True)
 
 
 def test_a_gap_repeats_the_frame_before_it():
-    line = Timeline(np.array([0, 1, 2, 6, 7]), F(1, 25), 1, F(25))
+    line = Timeline(np.array([0, 1, 2, 6, 7]), Fraction(1, 25), 1, Fraction(25))
     assert sources(line) == [0, 1, 2, 2, 2, 2, 3, 4]
 
 
 def test_halving_the_rate_takes_every_other_frame_whatever_the_clock():
     for tick in TICKS:
-        line = Timeline(rounded(120, F(60), tick), tick, round(F(1, 60) / tick), F(30))
+        line = Timeline(rounded(120, Fraction(60), tick), tick, round(Fraction(1, 60) / tick), Fraction(30))
         assert sources(line) == list(range(0, 120, 2))
 
 
 def test_doubling_the_rate_shows_each_frame_twice():
-    line = Timeline(rounded(50, F(25), F(1, 12800)), F(1, 12800), 512, F(50))
+    line = Timeline(rounded(50, Fraction(25), Fraction(1, 12800)), Fraction(1, 12800), 512, Fraction(50))
     assert sorted(sources(line)) == sorted([*range(50), *range(50)])
 
 
 @given(st.lists(st.integers(5, 200), min_size=5, max_size=200), st.sampled_from([24, 25, 30, 60]))
 def test_varying_timestamps_are_within_half_a_slot_of_the_nearest(gaps, rate):
     times = np.concatenate([[0], np.cumsum(gaps)]).astype(np.int64)
-    line = Timeline(times, F(1, 1000), gaps[-1], F(rate))
+    line = Timeline(times, Fraction(1, 1000), gaps[-1], Fraction(rate))
     chosen = sources(line)
     assert chosen == sorted(chosen)
     for slot, source in enumerate(chosen):
@@ -90,6 +90,6 @@ def test_varying_timestamps_are_within_half_a_slot_of_the_nearest(gaps, rate):
 
 
 def test_one_frame_is_one_slot_and_none_is_none():
-    assert len(Timeline(np.array([7]), F(1, 25), 1, F(25))) == 1
-    assert len(Timeline(np.empty(0, np.int64), F(1, 25), 1, F(25))) == 0
-    assert choose_rate(np.array([7]), F(1, 25)) == (F(25), False)
+    assert len(Timeline(np.array([7]), Fraction(1, 25), 1, Fraction(25))) == 1
+    assert len(Timeline(np.empty(0, np.int64), Fraction(1, 25), 1, Fraction(25))) == 0
+    assert choose_rate(np.array([7]), Fraction(1, 25)) == (Fraction(25), False)

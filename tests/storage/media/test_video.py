@@ -1,4 +1,4 @@
-from fractions import Fraction as F
+from fractions import Fraction
 from itertools import pairwise
 
 import av
@@ -28,7 +28,7 @@ FILMS = {
     "mpeg2 in a program stream": {"codec": "mpeg2video", "b_frames": 2, "name": "a.mpg"},
     "h264 in a transport stream": {"name": "a.ts"},
     "h264 in matroska": {"name": "a.mkv"},
-    "ntsc in matroska": {"name": "a.mkv", "rate": F(30000, 1001)},
+    "ntsc in matroska": {"name": "a.mkv", "rate": Fraction(30000, 1001)},
     "vp8": {"codec": "libvpx", "name": "a.webm", "options": {"deadline": "good", "auto-alt-ref": "1"}},
     "vp9": {"codec": "libvpx-vp9", "name": "a.webm", "options": {"cpu-used": "8", "auto-alt-ref": "1"}},
     "motion jpeg": {"codec": "mjpeg", "pixels": "yuvj420p", "name": "a.mov"},
@@ -79,7 +79,7 @@ def test_an_edit_list_hides_what_lies_before_it(studio):
 def test_varying_timestamps_become_constant(studio):
     # 30 a second, then 15 a second, then a pause of half a second, then 30 again.
     times = [*range(30), *range(30, 60, 2), *range(75, 90)]
-    path = studio(name="a.mkv", times=tuple(times), tick=F(1, 30), rate=F(30))
+    path = studio(name="a.mkv", times=tuple(times), tick=Fraction(1, 30), rate=Fraction(30))
     reader = VideoReader(path)
     assert reader.rate == 30
     assert reader.info.video.variable
@@ -88,21 +88,21 @@ def test_varying_timestamps_become_constant(studio):
     assert numbers(studio, reader.read(60, 80)) == expected[60:80]
 
 
-@pytest.mark.parametrize("rate", [F(25), F(30000, 1001), F(24), F(50)])
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(24), Fraction(50)])
 def test_another_rate_shows_the_frame_nearest_in_time(studio, rate):
-    path = studio(rate=F(30), frames=90)
+    path = studio(rate=Fraction(30), frames=90)
     reader = VideoReader(path, rate)
     seen = numbers(studio, reader)
     assert len(seen) == len(reader) == round(3 * rate)
     errors = [number / 30 - slot / rate for slot, number in enumerate(seen)]
     # Never ahead by more than half a slot; behind only until the next frame is due.
     assert max(errors) <= 1 / rate / 2
-    assert min(errors) >= -max(F(1, 30) - 1 / rate / 2, 1 / rate / 2) - F(1, 1000)
+    assert min(errors) >= -max(Fraction(1, 30) - 1 / rate / 2, 1 / rate / 2) - Fraction(1, 1000)
     assert all(a <= b for a, b in pairwise(seen))
 
 
 def test_repeated_frames_are_separate_arrays(studio):
-    first, second = list(VideoReader(studio(frames=30), F(50)).read(0, 2))
+    first, second = list(VideoReader(studio(frames=30), Fraction(50)).read(0, 2))
     first[...] = 0
     assert second.any()
 
