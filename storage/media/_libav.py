@@ -7,20 +7,22 @@ containers are opened, so a playlist named .mp4 cannot make the library read som
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from storage.errors import MediaError, MemdubError, NoSpace
 from storage.media._boxes import missing_index
 
-__all__ = ["audio_stream", "open_source", "plain_errors", "video_stream"]
+__all__ = ["audio_stream", "decoded", "open_source", "packets", "plain_errors", "video_stream"]
 
 _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,ivf,obu,mxf,asf,flv,"
@@ -77,6 +79,26 @@ def open_source(path: str | Path) -> Iterator[InputContainer]:
         # The prefix keeps names with a colon from being taken for a protocol.
         with av.open(f"file:{path}", "r", container_options=_OPTIONS, metadata_errors="replace") as source:
             yield source
+
+
+def packets(source: InputContainer, streams: Sequence[Stream]) -> Iterator[Packet[Any]]:
+    """All packets of these tracks, the last one empty."""
+    try:
+        yield from source.demux(list(streams))
+    except IndexError as error:
+        # PyAV cannot name a track that libav discovers on the way.
+        what = "its tracks change along the way"
+        raise MediaError(what, where=source.name.removeprefix("file:"), do="convert it to MP4") from error
+
+
+def decoded(packet: Packet[Any]) -> list[Any]:
+    """The frames of a packet; none of a damaged one, whatever number its decoder fails with."""
+    try:
+        return packet.decode()
+    except MemoryError:
+        raise
+    except av.FFmpegError:
+        return []
 
 
 def _first(streams: Iterator[Stream], best: Stream | None) -> Stream | None:

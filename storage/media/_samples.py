@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from storage.media._libav import audio_stream, open_source
+from storage.errors import MediaError
+from storage.media._libav import audio_stream, decoded, open_source, packets
 
 __all__ = ["Samples", "native_blocks", "resampled"]
 
 _GAP = 0.030  # seconds off at once: a hole or an overlap, mended on the spot
+_JUMP = 600.0  # seconds of silence that no recording has: timestamps gone wrong
 _DRIFT = 0.005  # seconds off on average: a clock that runs wrong, mended by stretching one block
 _MEMORY = 2.0  # seconds over which that average runs; container jitter stays below it
 
@@ -81,26 +82,26 @@ class _Placer:
 
     def __init__(self, rate: int, channels: int) -> None:
         self._rate, self._channels = rate, channels
-        self._at = 0
+        self.at = 0
         self._lean = 0.0
         self._begun = False
 
     def place(self, due: int | None, data: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-        off = 0 if due is None else due - self._at
+        off = 0 if due is None else due - self.at
         if not self._begun or abs(off) > _GAP * self._rate:
             yield from self._silence(max(0, off))
             data = data[max(0, -off) :]
             self._begun, self._lean = self._begun or len(data) > 0, 0.0
         elif due is not None:
             data = self._held(off, data)
-        self._at += len(data)
+        self.at += len(data)
         if len(data):
             yield data
 
     def _silence(self, samples: int) -> Iterator[NDArray[np.float32]]:
         while samples > 0:
             part = min(samples, self._rate)
-            self._at += part
+            self.at += part
             samples -= part
             yield np.zeros((part, self._channels), np.float32)
 
@@ -134,6 +135,9 @@ def native_blocks(path: Path, zero: Fraction | None, channels: int) -> Iterator[
         if zero is None:
             zero = stamp or Fraction(0)
         due = None if stamp is None else round((stamp - zero) * rate)
+        if due is not None and due - placer.at > _JUMP * rate:
+            what = f"its sound jumps by {(due - placer.at) / rate:.0f} s"
+            raise MediaError(what, where=path, do="export the file again")
         for placed in placer.place(due, data):
             yield Samples(placed, rate)
 
@@ -141,11 +145,9 @@ def native_blocks(path: Path, zero: Fraction | None, channels: int) -> Iterator[
 def _frames(path: Path) -> Iterator[AudioFrame]:
     with open_source(path) as source:
         stream = audio_stream(source)
-        for packet in source.demux(stream) if stream else ():
-            try:
-                yield from packet.decode()
-            except av.error.InvalidDataError:
-                continue  # the gap it leaves is filled by the next timestamp
+        for packet in packets(source, [stream]) if stream else ():
+            # The gap that a damaged packet leaves is filled at the next timestamp.
+            yield from decoded(packet)
 
 
 def resampled(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:

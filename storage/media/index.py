@@ -17,6 +17,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from storage.media._libav import packets
+
 __all__ = ["FrameIndex", "SoundSpan", "scan"]
 
 # A program stream stamps few of its frames; what libav counts on from there differs after a seek.
@@ -127,7 +129,7 @@ def scan(
     """Reads all packets of the two tracks once."""
     frames, sound = _Frames(), _Sound()
     wanted: list[Stream] = [stream for stream in (video, audio) if stream is not None]
-    for packet in source.demux(wanted):
+    for packet in packets(source, wanted):
         if packet.stream is video:
             frames.add(packet)
         else:

@@ -1,7 +1,8 @@
 """From decoded frames to upright, square-pixel, 8-bit pictures.
 
 For this package only. Colour: the matrix and range the file names; where it names none, BT.709 from
-720 lines on and BT.601 below, video range. HDR (PQ, HLG) is brought to BT.709 by swscale.
+720 lines on and BT.601 below, video range. HDR (PQ, HLG) is brought to BT.709 by swscale, which takes a
+second to prepare. Of interlaced frames the upper field is shown.
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ class Painter:
 
     def paint(self, frame: VideoFrame) -> NDArray[np.uint8]:
         _name_colours(frame)
+        if frame.interlaced_frame:
+            frame = _one_field(frame)
         width, height = self._coded
         hdr = frame.color_trc in _HDR
         flat = self._scaler.reformat(
@@ -105,6 +108,20 @@ class Painter:
             threads=1,
         )
         return self._orientation.apply(flat.to_ndarray().astype(np.uint8, copy=False))
+
+
+def _one_field(frame: VideoFrame) -> VideoFrame:
+    # The two fields are two moments: woven together, a moving mouth has teeth like a comb.
+    field = VideoFrame(frame.width, frame.height // 2, frame.format.name)
+    for whole, part in zip(frame.planes, field.planes, strict=True):
+        lines = np.frombuffer(bytes(whole), np.uint8).reshape(-1, whole.line_size)[: 2 * part.height : 2]
+        taken = np.zeros((part.height, part.line_size), np.uint8)
+        width = min(whole.line_size, part.line_size)
+        taken[:, :width] = lines[:, :width]
+        part.update(taken.tobytes())
+    field.colorspace, field.color_range = frame.colorspace, frame.color_range
+    field.color_trc, field.color_primaries = frame.color_trc, frame.color_primaries
+    return field
 
 
 def _name_colours(frame: VideoFrame) -> None:

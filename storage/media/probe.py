@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
-import av
+import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -18,7 +19,7 @@ from av.video.stream import VideoStream
 
 from storage.errors import MediaError
 from storage.media._boxes import cut_short
-from storage.media._libav import audio_stream, open_source, video_stream
+from storage.media._libav import audio_stream, decoded, open_source, packets, video_stream
 from storage.media.index import FrameIndex, SoundSpan, scan
 from storage.media.picture import Orientation, display_size, orientation_of
 from storage.media.timeline import Timeline, choose_rate
@@ -26,6 +27,7 @@ from storage.media.timeline import Timeline, choose_rate
 __all__ = ["AudioInfo", "Probe", "VideoInfo", "check", "probe", "require_audio", "require_video", "survey"]
 
 _LATE = 0.5  # seconds by which a header may promise more than there is
+_HOLE = 10.0  # seconds without a new picture, which no footage of a person has
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,9 @@ def _refuse_unknown(
 def _first_frame(path: Path) -> VideoFrame | None:
     with open_source(path) as source:
         stream = video_stream(source)
-        for packet in source.demux(stream) if stream else ():
-            try:
-                for frame in packet.decode():
-                    return frame
-            except av.error.InvalidDataError:
-                continue
+        for packet in packets(source, [stream]) if stream else ():
+            for frame in decoded(packet):
+                return cast(VideoFrame, frame)
     return None
 
 
@@ -183,9 +182,16 @@ def _defects(
     promised = (source.duration or 0) / 1_000_000
     # Matroska counts its duration from zero, others from the first moment: the longer view is the fair one.
     there = max(ends, default=0.0) - min(0.0, (source.start_time or 0) / 1_000_000)
+    found = []
     if promised > there + _LATE or cut_short(path):
-        return [f"cut short: {there:.1f} s are there of {max(promised, there):.1f} s announced"]
-    return []
+        found.append(f"cut short: {there:.1f} s are there of {max(promised, there):.1f} s announced")
+    if index is not None and len(index) > 1:
+        holes = np.diff(index.times)
+        worst = float(int(holes.max()) * index.tick)
+        if worst > _HOLE:
+            after = float(int(index.times[holes.argmax()]) * index.tick) - index.start_s
+            found.append(f"has no picture for {worst:.0f} s from {after:.1f} s on")
+    return found
 
 
 def require_video(found: Probe) -> VideoInfo:

@@ -13,7 +13,6 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Literal
 
-import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import PictureType, VideoFrame
@@ -21,7 +20,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from storage.errors import MediaError
-from storage.media._libav import open_source, video_stream
+from storage.media._libav import decoded, open_source, packets, video_stream
 from storage.media.index import FrameIndex
 from storage.media.picture import Format, Painter
 from storage.media.probe import require_video, survey
@@ -148,7 +147,7 @@ def _from_key(
     landed: int | None = None
     if key is not None:
         source.seek(key, stream=stream)
-    for packet in source.demux(stream):
+    for packet in packets(source, [stream]):
         # Some containers seek to no key frame in particular: wait for the next one.
         if key is not None and landed is None:
             if packet.pts is None or not packet.is_keyframe:
@@ -156,12 +155,5 @@ def _from_key(
             landed = packet.pts
             if landed > wanted or landed not in index.keys:
                 return
-        for frame in _tolerant(packet):
+        for frame in decoded(packet):
             yield landed, frame
-
-
-def _tolerant(packet: av.Packet[VideoStream]) -> list[VideoFrame]:
-    try:
-        return packet.decode()
-    except av.error.InvalidDataError:
-        return []

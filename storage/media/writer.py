@@ -8,7 +8,6 @@ target and renamed when it is whole; on any failure nothing is left.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import av
 import numpy as np
@@ -71,7 +71,7 @@ class MediaWriter:
         self._video_options["x264-params"] = _SAME_EVERYWHERE
         self._gop = gop or max(1, round(self.rate))
         self._sound_bits = sound_bits
-        self._beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._beside = self.path.with_name(f".{uuid4().hex}.part")
         self._waiting: deque[NDArray[np.float32]] = deque()
         self._scaler = VideoReformatter()
         self._unsign = BitStreamFilterContext("filter_units=remove_types=6", "h264")

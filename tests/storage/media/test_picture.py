@@ -160,3 +160,26 @@ def test_hdr_white_becomes_white(tmp_path, transfer, white):
         out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     assert next(iter(VideoReader(path))).min() >= 240
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_interlaced_motion_has_no_comb(studio, codec):
+    def combed(number, size):
+        """A bar that has moved on by the time the second field is taken."""
+        picture = np.full((size[1], size[0], 3), 40, np.uint8)
+        picture[0::2, 20:50] = 210
+        picture[1::2, 40:70] = 210
+        return picture
+
+    options = {
+        "libx264": {"x264-params": "tff=1", "qp": "4"},
+        "mpeg2video": {"flags": "+ildct+ilme", "q": "1"},
+    }
+    film = {"codec": codec, "options": options[codec], "size": (96, 64), "frames": 4, "picture": combed}
+    path = studio(**film, name="a.mkv", b_frames=0)
+    assert probe(path).video.interlaced
+    picture = next(iter(VideoReader(path, form="gray"))).astype(int)
+    assert picture.shape == (64, 96)
+    assert np.abs(np.diff(picture[4:-4], axis=0)).max() < 25
+    assert picture[32, 30] > 180
+    assert picture[32, 60] < 80

@@ -2,10 +2,11 @@ import subprocess
 import sys
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from storage.errors import MediaError
-from storage.media import check, probe, require_audio, require_video
+from storage.media import VideoReader, check, probe, read_sound, require_audio, require_video
 
 
 def refusal(call, *args, **options) -> str:
@@ -175,3 +176,51 @@ def test_nothing_is_said_on_standard_error(studio, tmp_path):
     code = f"from storage.media import *; r = VideoReader({str(path)!r}); print(len(list(r)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == ("80", "")
+
+
+def test_a_jump_in_the_timestamps_is_reported(studio):
+    found = probe(studio(name="a.mkv", times=(*range(30), *range(900, 930)), tick=Fraction(1, 30), frames=60))
+    assert found.defects == ("has no picture for 29 s from 1.0 s on",)
+    assert "no picture for 29 s" in refusal(check, found, silent_ok=True)
+
+
+MAKERS = {
+    "a.mp4": {},
+    "a.mov": {"rotation": 90.0, "muxing": {"movflags": "faststart"}},
+    "b.mp4": {"muxing": {"movflags": "frag_keyframe+empty_moov"}},
+    "a.mkv": {},
+    "a.ts": {},
+    "a.avi": {"codec": "mpeg4", "sound": "libmp3lame"},
+    "a.webm": {"codec": "libvpx", "sound": "libopus"},
+}
+
+
+def damaged(data: bytes, rng: np.random.Generator) -> bytes:
+    """Cut off, bytes flipped, a stretch overwritten, or a stretch lost."""
+    kind, at, length = rng.integers(4), int(rng.integers(1, len(data))), int(rng.integers(1, 1500))
+    if kind == 0:
+        return data[:at]
+    if kind == 1:
+        flips = rng.integers(0, len(data), 20)
+        return bytes(rng.integers(256) if place in flips else byte for place, byte in enumerate(data))
+    middle = rng.integers(0, 256, length, np.uint8).tobytes() if kind == 2 else b""
+    return data[:at] + middle + data[at + length :]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_damaged_file_is_read_or_refused_and_never_breaks(studio, tmp_path, name):
+    lines = []
+    whole = studio(**{"name": name, "frames": 40, "sound": "aac"} | MAKERS[name]).read_bytes()
+    path = tmp_path / f"damaged-{name}"
+    for seed in range(12):
+        path.write_bytes(damaged(whole, np.random.default_rng(seed)))
+        try:
+            found = probe(path)
+            if found.video and found.video.frames and found.video.slots < 2000:
+                reader = VideoReader(path)
+                assert sum(1 for _ in reader) == len(reader)
+            if found.audio:
+                read_sound(path, 16000, info=found)
+        except MediaError as error:
+            lines.append(str(error))
+    assert not any("\n" in line for line in lines)

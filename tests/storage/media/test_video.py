@@ -1,3 +1,4 @@
+import pickle
 from fractions import Fraction
 from itertools import pairwise
 
@@ -160,3 +161,8 @@ def test_the_picture_agrees_with_pyav_alone(studio):
     assert len(alone) == len(ours)
     worst = max(np.abs(a.astype(int) - b).mean() for a, b in zip(alone, ours, strict=True))
     assert worst < 2.5  # PyAV takes swscale's fast path, which is rougher
+
+
+def test_a_reader_travels_to_another_process(studio):
+    reader = pickle.loads(pickle.dumps(VideoReader(studio(frames=30))))
+    assert numbers(studio, reader.read(10, 14)) == [10, 11, 12, 13]
