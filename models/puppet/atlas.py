@@ -104,6 +104,8 @@ def _strands(u: F32, v: F32, rng: np.random.Generator, count: int) -> tuple[F32,
 def _hair(who: Traits, rng: np.random.Generator, side: int) -> F32:
     """Strands run down the region; the fourth channel is how far out a strand still is opaque."""
     u, v = _grid(HAIR, side)
+    if who.style in ("cropped", "curly"):
+        return _coils(who, rng, u.shape)
     tone, reach = _strands(u, v, rng, 150)
     clump = noise(rng, u.shape, (2, 22))
     base = linear(HAIR_TONES[who.hair])
@@ -114,6 +116,19 @@ def _hair(who: Traits, rng: np.random.Generator, side: int) -> F32:
     out = base * np.clip(value, 0.45, 1.8)[..., None] * warm
     alpha = np.clip(0.80 * reach + 0.08 + 0.12 * clump + 0.08 * noise(rng, u.shape, (24, 150)), 0, 1)
     return np.concatenate([np.clip(out, 0, 1), alpha[..., None]], -1)
+
+
+def _coils(who: Traits, rng: np.random.Generator, shape: tuple[int, ...]) -> F32:
+    """Tight curls: ridges of noise instead of strands."""
+    h, w = shape
+    grain = 7 if who.style == "curly" else 3
+    cells = (max(h // grain, 4), max(w // grain, 4))
+    ridge = 1 - np.abs(noise(rng, (h, w), cells))
+    fine = noise(rng, (h, w), (h // 2, w // 2))
+    value = 0.85 + 0.55 * np.clip(ridge, -0.8, 1) + 0.12 * fine
+    tone = linear(HAIR_TONES[who.hair]) * np.clip(value, 0.3, 1.7)[..., None]
+    alpha = np.clip(0.45 + 0.38 * ridge + 0.12 * fine, 0, 1)
+    return np.concatenate([np.clip(tone, 0, 1), alpha[..., None]], -1)
 
 
 def _fuzz(who: Traits, rng: np.random.Generator, side: int) -> F32:
@@ -136,8 +151,11 @@ def _lash(who: Traits, rng: np.random.Generator, side: int) -> F32:
     return np.concatenate([np.broadcast_to(tone, (*u.shape, 3)), alpha[..., None]], -1)
 
 
-def build_atlas(who: Traits, seed: int, side: int, light_xy: tuple[float, float]) -> F32:
-    """The atlas (side, 1.25 side, 4), linear light; the last channel is gloss, or alpha for hair."""
+def build_atlas(who: Traits, seed: int, side: int, light_xy: tuple[float, float], exposure: float = 1.0) -> F32:
+    """The atlas (side, 1.25 side, 4), linear light; the last channel is gloss, or alpha for hair.
+
+    Eyes and teeth are as bright on every skin: what the exposure adds is taken from them.
+    """
     rng = np.random.default_rng([seed, 0xA71A5])
     out = np.zeros((side, side + side // 4, 4), np.float32)
     parts = {
@@ -149,6 +167,8 @@ def build_atlas(who: Traits, seed: int, side: int, light_xy: tuple[float, float]
         FUZZ: _fuzz(who, rng, side),
         HAIR: _hair(who, rng, side),
     }
+    for white in (EYE, TEETH):
+        parts[white][..., :3] *= min(1.0, exposure**-0.8)
     for (x, y, _w, _h), picture in parts.items():
         top, left = round(y * side), round(x * side)
         out[top : top + picture.shape[0], left : left + picture.shape[1]] = picture

@@ -17,7 +17,8 @@ __all__ = ["Beard", "beard", "beard_density"]
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
-_GROWN = {"beard": (0.7, 1.7, 2.8), "full": (0.9, 2.4, 4.0, 5.6)}
+# Layers in millimetres, and how sparse they are.
+_GROWN = {"beard": ((0.5, 1.1), 0.34), "full": ((0.9, 2.4, 4.0, 5.6), 0.0)}
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def beard_density(p: F32) -> F32:
     """How thickly a beard grows at places (..., 3) of the mean head, 0 to 1; lips are not left out."""
     x, y, z = np.abs(p[..., 0]), p[..., 1], p[..., 2]
     line = 34 - 0.42 * np.clip(x - 26, 0, 30) - 0.75 * np.clip(x - 50, 0, 30)
-    cheeks = _step(y - line, -5, 7)
+    cheeks = _step(y - line, -8, 10)
     front = 1 - _step(x, 22, 32)
     moustache = _step(y, 9.0, 14) * front * (1 - _step(y, 30, 36)) * (0.35 + 0.65 * _step(x, 1, 7))
     side = _step(x, 58, 64) * _step(y, -22, -8) * (1 - _step(z, 66, 74))
@@ -55,12 +56,12 @@ def beard_density(p: F32) -> F32:
 def _lips_away(p: F32) -> F32:
     """0 on the lips, 1 a little away from them."""
     d = np.hypot(p[:, 0] / 28, (p[:, 1] - 31.5) / 13.0)
-    return _step(d, 1.02, 1.22)
+    return _step(d, 0.98, 1.55)
 
 
 def beard(who: Traits) -> Beard:
     """Shells for those who let it grow."""
-    levels = _GROWN.get(who.beard, ())
+    levels, sparse = _GROWN.get(who.beard, ((), 0.0))
     shape = skin()
     mean = figure().mean[:468]
     face = shape.face @ mean
@@ -70,7 +71,7 @@ def beard(who: Traits) -> Beard:
     density[p[:, 2] > 62] = 0
     # A thick moustache alone over the lips reads as a second mouth: there the paint must do.
     density *= np.maximum(_step(p[:, 1], 30, 38), _step(np.abs(p[:, 0]), 27, 33))
-    chosen = (density[shape.triangles] > 0.06).all(1)
+    chosen = (density[shape.triangles] > 0.04).all(1)
     if not levels or not chosen.any():
         none = np.zeros(0, np.float32)
         return Beard(np.zeros(0, np.int32), none, np.zeros((0, 2), np.float32), none, none, np.zeros((0, 3), np.int32))
@@ -84,7 +85,7 @@ def beard(who: Traits) -> Beard:
     grow = 0.35 + 0.65 * _step(q[:, 1], 30, 60) - 0.25 * np.clip(facing[:, 2], 0, 1)
     pieces = []
     for k, height in enumerate(levels):
-        cut = np.maximum(0.22 + 0.16 * k, 1.0 - d * (1.05 - 0.08 * k))
+        cut = sparse + np.maximum(0.22 + 0.16 * k, 1.04 - d * (0.98 - 0.06 * k))
         shade = np.full(len(q), 0.55 + 0.45 * k / (len(levels) - 1))
         place = np.stack([across + 0.37 * k, along], 1)
         pieces.append((height * grow * np.clip(d * 1.3, 0, 1), place, cut, shade, flat + k * len(q)))

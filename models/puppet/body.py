@@ -183,7 +183,7 @@ class Body:
         fade = np.exp(-np.clip(points[self.inside, 2] - front, 0, 60) / 24.0)
         stop = self.parts["cavity"].vertices.start - self.inside.start
         fade[stop:] *= 0.6
-        return 1.05 * fade[:, None]
+        return 0.9 * fade[:, None]
 
     def _normals(self, points: F32) -> F32:
         n = normals(points, self.triangles)

@@ -173,7 +173,7 @@ def _lip_moves(lips: F32) -> dict[str, F32]:
 
     open_round = hump * (lower * 3.4 - upper * 2.0)
     moves = {
-        "lips_round": make(-0.36 * x, open_round, -(5.0 * (1 - 0.35 * share)) - ring * 0.5 * hump),
+        "lips_round": make(-0.31 * x, open_round, -(5.0 * (1 - 0.35 * share)) - ring * 0.5 * hump),
         "lips_funnel": make(-0.22 * x, hump**0.5 * (lower * 5.0 - upper * 4.2), -(5.5 * (1 - 0.3 * share)) + ring),
         "lips_wide": make(0.21 * x, -tip * 0.8 + hump * 0.5 * (lower - upper) * ring, 2.8 * share**1.5 + 0.8),
         "lower_tuck": make(0 * x, lower * hump * (-1.6 - 1.4 * (1 - ring)) - upper * hump * 3.4, lower * hump * 4.6),

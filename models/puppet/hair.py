@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.puppet.figure import figure
 from models.puppet.hairline import CENTRE, RADII, hairline
+from models.puppet.head import skin, skull_rings
 from models.puppet.identity import Traits, warp
 from models.puppet.mesh import grid_triangles, normals
 
@@ -170,7 +173,7 @@ def _bun(b: _Build, centre: tuple[float, float, float], radius: float) -> None:
 
 
 def _cropped(b: _Build) -> None:
-    _cap(b, lambda a, t: 3.2 + 1.8 * t + 0 * a, layers=2, spread=1.0, wave=0.25)
+    _cap(b, lambda a, t: 3.0 + 2.6 * t + 0 * a, layers=3, spread=1.1, wave=0.2)
 
 
 def _quiff(b: _Build) -> None:
@@ -235,6 +238,32 @@ def _oriented(points: F32, triangles: I32) -> tuple[F32, I32]:
     return n, triangles
 
 
+@lru_cache(maxsize=1)
+def _scalp() -> tuple[F32, F32]:
+    """Directions from the skull's middle to the skin, and distances, on the mean head."""
+    shape, mean = skin(), figure().mean[:468]
+    face = shape.face @ mean
+    rim = face[shape.rim]
+    p = np.concatenate([face, shape.loft @ np.concatenate([rim, skull_rings(len(rim)).reshape(-1, 3)])])
+    ray = p - CENTRE
+    far = np.linalg.norm(ray, axis=1)
+    return (ray / far[:, None]).astype(np.float32), far.astype(np.float32)
+
+
+def _above_skin(points: F32) -> F32:
+    """Lift hair that the skull's ellipsoid left under the skin; hanging hair is left alone."""
+    rays, far = _scalp()
+    ray = points - CENTRE
+    reach = np.linalg.norm(ray, axis=1)
+    unit = ray / reach[:, None]
+    near = np.argsort(unit @ rays.T, axis=1)[:, -4:]
+    skin_reach = far[near].max(1) + 1.2
+    short = (reach < skin_reach) & (points[:, 1] < 40) & (reach > skin_reach - 14)
+    out = points.copy()
+    out[short] = CENTRE + unit[short] * skin_reach[short, None]
+    return out
+
+
 def hair(who: Traits, seed: int) -> Hair:
     """The hair of a person, warped with the head it grows on."""
     build = _Build(who, np.random.default_rng([seed, 0x4A12]))
@@ -243,7 +272,7 @@ def hair(who: Traits, seed: int) -> Hair:
     count = 0
     for sheet in build.sheets:
         rows, columns = sheet.points.shape[:2]
-        points = warp(sheet.points.reshape(-1, 3), who)
+        points = warp(_above_skin(sheet.points.reshape(-1, 3)), who)
         n, triangles = _oriented(points, grid_triangles(rows, columns))
         along = np.gradient(points.reshape(rows, columns, 3), axis=0).reshape(-1, 3)
         along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)

@@ -145,8 +145,8 @@ def warp(points: F32, who: Traits) -> F32:
     out[:, 0] += side * _bump(p, (30, -40, 5), (16, 18, 25)) * 2.6 * who.eye_gap
     out[:, 1] -= (np.abs(p[:, 0]) - 30) * eye * 0.17 * who.eye_tilt
     mouth = _bump(p, (0, 31, -10), (24, 12, 24))
-    out[:, 1] += (p[:, 1] - 29.8) * mouth * 0.38 * who.lips
-    out[:, 2] -= _bump(p, (0, 31, -13), (17, 9, 14)) * 1.7 * who.lips
+    out[:, 1] += (p[:, 1] - 29.8) * mouth * 0.30 * who.lips
+    out[:, 2] -= _bump(p, (0, 31, -13), (17, 9, 14)) * 1.4 * who.lips
     out[:, 0] += p[:, 0] * _bump(p, (14, 31, -5), (20, 14, 24)) * 0.11 * who.mouth_width
     out[:, 1] -= _bump(p, (30, -58, 0), (22, 9, 16)) * 3.0 * who.brow_height
     out[:, 2] -= _bump(p, (22, -60, -3), (24, 7, 14)) * 3.0 * who.brow_ridge

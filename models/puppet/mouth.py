@@ -66,7 +66,7 @@ def tongue_neutral() -> tuple[F32, F32, I32]:
     z = 34 - 37.5 * along
     points = np.stack([x, y, z], -1).reshape(-1, 3)
     places = np.stack([x / 36 + 0.5, along], -1).reshape(-1, 2)
-    return points.astype(np.float32), places.astype(np.float32), grid_triangles(13, 16, closed=True)
+    return points.astype(np.float32), places.astype(np.float32), grid_triangles(13, 16, closed=True)[:, ::-1].copy()
 
 
 def tongue(neutral: F32, jaw: float, up: float, out: float) -> F32:

@@ -34,13 +34,15 @@ class Puppet:
         self.who = traits(seed)
         self.description: dict[str, object] = self.who.readable()
         self.rest_pose: F32 = rest_pose()
-        lamps = studio(seed if light is None else light).exposed(self._exposure())
+        room_light = studio(seed if light is None else light)
+        gain = self._exposure()
+        lamps = room_light.exposed(gain)
         side = 1024 if size * supersample > 700 else 512
         key = lamps.directions[0]
         self._body = Body(self.who, seed, side)
-        atlas = build_atlas(self.who, seed, side, (float(key[0]), float(key[1])))
+        atlas = build_atlas(self.who, seed, side, (float(key[0]), float(key[1])), gain)
         room = seed if background is None else background
-        stage = Stage(self.who, seed, lamps, self._body.shell(), size * supersample, room)
+        stage = Stage(self.who, seed, room_light.exposed(gain**0.4), self._body.shell(), size * supersample, room)
         self._painter = Painter(self._body, atlas, lamps, stage, self.rest_pose, size, supersample)
 
     def _exposure(self) -> float:

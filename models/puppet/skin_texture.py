@@ -20,8 +20,8 @@ SKIN_TONES = {
     "golden": (212, 164, 124), "tan": (186, 132, 98), "brown": (146, 98, 70), "deep": (104, 67, 49),
 }  # fmt: skip
 LIP_TONES = {
-    "pale": (196, 118, 112), "fair": (190, 108, 102), "light": (186, 100, 94), "rosy": (190, 98, 92),
-    "golden": (178, 92, 82), "tan": (160, 80, 72), "brown": (124, 62, 58), "deep": (104, 50, 50),
+    "pale": (196, 118, 112), "fair": (190, 108, 102), "light": (186, 100, 94), "rosy": (188, 88, 86),
+    "golden": (178, 92, 82), "tan": (166, 78, 74), "brown": (124, 62, 58), "deep": (112, 50, 52),
 }  # fmt: skip
 HAIR_TONES = {
     "black": (24, 20, 19), "darkbrown": (46, 32, 24), "brown": (82, 55, 37), "auburn": (98, 48, 28),
@@ -180,7 +180,8 @@ def _stubble(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
     if who.sex != "male":
         return out
     mask = beard_mask(c)
-    mask = mask * (0.55 + 0.45 * smoothstep(c.position[..., 1], 26, 36))
+    # A dark moustache over bare lips reads as a second mouth.
+    mask = mask * (0.3 + 0.7 * smoothstep(c.position[..., 1], 30, 38))
     grown = {"none": 0.20, "stubble": 0.55, "beard": 0.9, "full": 1.0}[who.beard]
     tone = linear(HAIR_TONES[who.hair])
     shadow = tone * 0.5 + linear(SKIN_TONES[who.skin]) * 0.22
@@ -240,7 +241,8 @@ def skin_texture(who: Traits, seed: int, side: int, light_xy: tuple[float, float
     dy, dx = np.gradient(relief)
     tilt = -(dx * light_xy[0] * per_mm[0] + dy * light_xy[1] * per_mm[1])
     out = out * np.clip(1 + 0.16 * np.clip(tilt, -2.2, 2.2) + 0.05 * np.clip(relief, -3, 1), 0.5, 1.4)[..., None]
-    gloss = np.clip(gloss * (1 + 0.9 * pores + 0.2 * relief), 0, 1)
+    gloss = np.clip(gloss * (1 + 0.55 * pores + 0.15 * relief), 0, 1)
+    gloss = gloss * (0.62 if who.skin in ("deep", "brown") else 1.0)
     return np.concatenate([np.clip(out, 0, 1), gloss[..., None]], -1).astype(np.float32)
 
 

@@ -11,7 +11,7 @@ from models.puppet.cloth import Wardrobe
 from models.puppet.identity import Traits
 from models.puppet.light import Light, transfer
 from models.puppet.mesh import normals, smooth_vertices
-from models.puppet.torso import collar, torso
+from models.puppet.torso import collar, throat, torso
 from models.raster import interpolate, scan, visible
 
 __all__ = ["Stage"]
@@ -32,6 +32,8 @@ class Stage:
         if self.wardrobe.collar:
             band, band_tri, around = collar(who, self.wardrobe.collar)
             pieces.append((band, band_tri, around, 1.0))
+        plug, plug_tri = throat(who)
+        pieces.append((plug, plug_tri, np.zeros(len(plug), np.float32), 2.0))
         starts = np.cumsum([0] + [len(p[0]) for p in pieces])
         self.points = np.concatenate([p[0] for p in pieces]).astype(np.float32)
         self.triangles = np.concatenate([p[1] + s for p, s in zip(pieces, starts, strict=False)]).astype(np.int32)
@@ -44,6 +46,8 @@ class Stage:
         shade = answer @ light.coefficients(np.eye(3)) * np.clip(answer[:, :1] / 0.282, 0.1, 1) ** 0.5
         around = np.concatenate([p[2] for p in pieces])
         kind = np.concatenate([np.full(len(p[0]), p[3]) for p in pieces])
+        # The skin inside a collar is lit by the neck beside it, which the shadows know nothing of.
+        shade = np.where(kind[:, None] > 1.5, np.maximum(shade, 0.42 * np.median(shade[: len(body)], axis=0)), shade)
         self.values = np.column_stack([self.points, np.maximum(shade, 0.01), around, kind]).astype(np.float32)
         self.room = backdrop(background, side).reshape(-1, 3)
 
@@ -53,7 +57,8 @@ class Stage:
         shown = visible([scan(pixels, depth, self.triangles, self.side, self.side, cull=False)], self.side**2)
         v = interpolate(shown, self.triangles, self.values)
         albedo = self.wardrobe.body(v[:, :3])
-        band = v[:, 7] > 0.5
+        band = (v[:, 7] > 0.5) & (v[:, 7] < 1.5)
+        albedo[v[:, 7] > 1.5] = self.wardrobe.skin
         if band.any():
             albedo[band] = self.wardrobe.band(v[band, :3], v[band, 6])
         picture = self.room.copy()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from models.puppet.identity import Traits
 from models.puppet.mesh import grid_triangles
 
-__all__ = ["collar", "torso"]
+__all__ = ["collar", "throat", "torso"]
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -63,10 +63,18 @@ def torso(who: Traits) -> tuple[F32, I32]:
 _PROFILES = {
     # (outwards, downwards) from the neck's opening; the strip is a folded band around the neck.
     "sweater": [(-3.0, 6), (-2.5, -2), (0.5, -7), (4.0, -5.5), (5.5, 1), (5.0, 8)],
-    "turtle": [(-6, 4), (-7, -14), (-7, -30), (-3, -34), (1.0, -30), (3.5, -14), (5, 4), (6, 9)],
-    "shirt": [(-3, 6), (-4, -10), (-3.5, -24), (-0.5, -26), (5, -20), (10, -4), (15, 11), (14, 12)],
+    "turtle": [(-3, 4), (-3, -12), (-2, -26), (1, -30), (4.0, -27), (6, -14), (7, 4), (8, 9)],
+    "shirt": [(-2, 6), (-2, -8), (-1, -21), (2, -23), (6, -18), (11, -4), (16, 11), (15, 12)],
     "hood": [(-2, 5), (-2, -8), (2, -16), (8, -14), (13, -4), (15, 8)],
 }
+
+
+def throat(who: Traits) -> tuple[F32, I32]:
+    """Skin that closes the clothes' opening around the neck."""
+    ring = _loops(_build(who, _ROWS))[0]
+    inner = ring * np.float32([0.55, 1, 1]) * np.float32([1, 1, 0.55]) + np.float32([0, -3, 110 * 0.45])
+    points = np.concatenate([ring + np.float32([0, 2, 1.5]), inner]).astype(np.float32)
+    return points, grid_triangles(2, _COLUMNS, closed=True)
 
 
 def _spread(points: F32, triangles: I32, turn: F32) -> tuple[F32, I32]:

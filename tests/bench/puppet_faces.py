@@ -130,6 +130,11 @@ def watch(seed: int, size: int, frames: int) -> Seen:
     return seen
 
 
+def _eye_distance(points: np.ndarray) -> np.ndarray:
+    left, right = ((points[:, a] + points[:, b]) / 2 for a, b in ((33, 133), (263, 362)))
+    return np.linalg.norm(left - right, axis=1)
+
+
 def _slope(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.polyfit(x, y, 1)[0])
 
@@ -137,10 +142,10 @@ def _slope(x: np.ndarray, y: np.ndarray) -> float:
 def figures(seen: Seen) -> dict[str, float]:
     """The figures of one person at one size."""
     measured, true = np.stack(seen.measured), np.stack(seen.true)
+    scale = _eye_distance(true)[:, None]
     ours = np.array([measures(t) for t in true])
-    theirs = np.array([measures(m) for m in measured])
-    centres = [(true[:, a] + true[:, b]) / 2 for a, b in ((33, 133), (263, 362))]
-    scale = np.linalg.norm(centres[0] - centres[1], axis=1)[:, None]
+    # Both sides are divided by the true distance between the eyes: the mouth is judged, not the eyes' corners.
+    theirs = np.array([measures(m) for m in measured]) * _eye_distance(measured)[:, None] / scale
     error = np.linalg.norm(measured - true, axis=2) / scale
     closed = ours[:, 0] < 0.005
     slope = _slope(ours[:, 0], theirs[:, 0])
