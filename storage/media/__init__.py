@@ -1,8 +1,9 @@
 """Media files: probe them, read pictures and sound exactly, write them in step. Anyone may call this.
 
 One timeline for everything: t = 0 is the first shown frame (edit lists honoured), frame i stands at
-i / rate, sample n at n / sound rate. Everything streams; memory does not grow with length, but for an
-index of about eight bytes a frame.
+i / rate, sample n at n / sound rate. Everything streams: pictures and sound never pile up. What grows
+is the packet tables that MP4 itself needs (measured: 0.3 MB a minute to read, 1 MB to normalise) and an
+index of eight bytes a frame.
 """
 
 from storage.media.normalise import Normalised, normalise
