@@ -68,7 +68,10 @@ def _spans(corner: F32, height: int, width: int) -> tuple[I64, I64, I64, I64]:
     long, upper, lower = _edge(top, bottom), _edge(top, middle), _edge(middle, bottom)
     pick = owner + len(corner) * (y >= middle[owner, 1])
     ends = []
-    for x0, y0, slope, at in ((*long, owner), (*(np.concatenate(e) for e in zip(upper, lower, strict=True)), pick)):
+    for x0, y0, slope, at in (
+        (*long, owner),
+        (*(np.concatenate(e) for e in zip(upper, lower, strict=True)), pick),
+    ):
         ends.append(x0[at] + (y - y0[at]) * slope[at])
     start = np.clip(np.ceil(np.minimum(*ends) - np.float32(0.5)), 0, width).astype(np.int64)
     stop = np.clip(np.ceil(np.maximum(*ends) - np.float32(0.5)), 0, width).astype(np.int64)
@@ -76,9 +79,7 @@ def _spans(corner: F32, height: int, width: int) -> tuple[I64, I64, I64, I64]:
     return owner[some], row[some], start[some], (stop - start)[some]
 
 
-def scan(
-    points: F32, depth: F32, triangles: I32, height: int, width: int, *, cull: bool = True
-) -> Fragments:
+def scan(points: F32, depth: F32, triangles: I32, height: int, width: int, *, cull: bool = True) -> Fragments:
     """All covered samples; `cull` drops triangles whose corners turn clockwise on a y-down picture."""
     corner = points[triangles].astype(np.float32, copy=False)
     edge1, edge2 = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]

@@ -53,7 +53,9 @@ def _eye(who: Traits, rng: np.random.Generator, side: int) -> F32:
     r = np.hypot(u, v) * 1.15 / 0.42
     turn = np.arctan2(v, u)
     rays = np.stack([np.cos(turn), np.sin(turn)])
-    fibre = sum(np.cos(k * turn + rng.uniform(0, 6) + 2 * r * rng.normal()) / k**0.4 for k in (17, 23, 31, 43, 57))
+    fibre = sum(
+        np.cos(k * turn + rng.uniform(0, 6) + 2 * r * rng.normal()) / k**0.4 for k in (17, 23, 31, 43, 57)
+    )
     inner, outer = (0.72 * linear(c) for c in _IRIS[who.eyes])
     blend = smoothstep(r + 0.05 * fibre, 0.40, 0.85)[..., None]
     iris = (inner * (1 - blend) + outer * blend) * (1 + 0.16 * fibre[..., None])
@@ -62,7 +64,9 @@ def _eye(who: Traits, rng: np.random.Generator, side: int) -> F32:
     iris = iris * smoothstep(r, 0.34, 0.42)[..., None] + 0.004
     shape = u.shape
     veins = np.clip(noise(rng, shape, (24, 24)) * noise(rng, shape, (50, 50)), 0, 3)
-    white = linear((208, 200, 194)) * (1 - smoothstep(r, 1.1, 2.9)[..., None] * np.float32([0.18, 0.34, 0.36]))
+    white = linear((208, 200, 194)) * (
+        1 - smoothstep(r, 1.1, 2.9)[..., None] * np.float32([0.18, 0.34, 0.36])
+    )
     white = white * (1 - 0.06 * (veins * smoothstep(r, 1.4, 2.6))[..., None] * np.float32([0.4, 1.5, 1.5]))
     out = iris + (white - iris) * smoothstep(r, 0.97, 1.10)[..., None]
     del rays
@@ -73,8 +77,14 @@ def _teeth(who: Traits, rng: np.random.Generator, side: int) -> F32:
     u, v = _grid(TEETH, side)
     t = v * 1.75 - 0.75
     edges = tooth_edges()
-    gap = np.min(np.abs(u[..., None] - (edges - edges[0]) / (edges[-1] - edges[0])), axis=-1) * (edges[-1] - edges[0])
-    enamel = linear((240, 232, 214)) * (1 - 0.0022 * max(who.age - 25, 0)) * np.float32([1, 1, 1 - 0.002 * max(who.age - 20, 0)])
+    gap = np.min(np.abs(u[..., None] - (edges - edges[0]) / (edges[-1] - edges[0])), axis=-1) * (
+        edges[-1] - edges[0]
+    )
+    enamel = (
+        linear((240, 232, 214))
+        * (1 - 0.0022 * max(who.age - 25, 0))
+        * np.float32([1, 1, 1 - 0.002 * max(who.age - 20, 0)])
+    )
     tone = enamel * (0.86 + 0.14 * smoothstep(t, 0.0, 0.5))[..., None]
     tone = tone * (1 - np.exp(-((gap / 0.32) ** 2)) * 0.50)[..., None] * np.float32([1, 0.97, 0.93])
     tone = tone * (1 - 0.10 * smoothstep(t, 0.86, 1.0))[..., None]
@@ -106,15 +116,19 @@ def _hair(who: Traits, rng: np.random.Generator, side: int) -> F32:
     u, v = _grid(HAIR, side)
     if who.style in ("cropped", "curly"):
         return _coils(who, rng, u.shape)
-    tone, reach = _strands(u, v, rng, 150)
+    count = max(u.shape[1] * 4 // 9, 8)  # finer strands than two texels would only glitter
+    tone, reach = _strands(u, v, rng, count)
     clump = noise(rng, u.shape, (2, 22))
     base = linear(HAIR_TONES[who.hair])
     value = 1 + 0.22 * tone + 0.10 * clump
     warm = 1 + np.float32([0.05, 0.0, -0.05]) * noise(rng, u.shape, (2, 30))[..., None]
     if who.hair == "grey":
-        warm = warm * (1 + 0.5 * np.clip(rng.normal(0, 1, 110)[(u * 110).astype(int) % 110], -1, 1))[..., None]
+        warm = (
+            warm
+            * (1 + 0.45 * np.clip(rng.normal(0, 1, count)[(u * count).astype(int) % count], -1, 1))[..., None]
+        )
     out = base * np.clip(value, 0.45, 1.8)[..., None] * warm
-    alpha = np.clip(0.80 * reach + 0.08 + 0.12 * clump + 0.08 * noise(rng, u.shape, (24, 150)), 0, 1)
+    alpha = np.clip(0.80 * reach + 0.08 + 0.12 * clump + 0.08 * noise(rng, u.shape, (12, count // 2)), 0, 1)
     return np.concatenate([np.clip(out, 0, 1), alpha[..., None]], -1)
 
 
@@ -151,7 +165,9 @@ def _lash(who: Traits, rng: np.random.Generator, side: int) -> F32:
     return np.concatenate([np.broadcast_to(tone, (*u.shape, 3)), alpha[..., None]], -1)
 
 
-def build_atlas(who: Traits, seed: int, side: int, light_xy: tuple[float, float], exposure: float = 1.0) -> F32:
+def build_atlas(
+    who: Traits, seed: int, side: int, light_xy: tuple[float, float], exposure: float = 1.0
+) -> F32:
     """The atlas (side, 1.25 side, 4), linear light; the last channel is gloss, or alpha for hair.
 
     Eyes and teeth are as bright on every skin: what the exposure adds is taken from them.

@@ -74,7 +74,9 @@ def beard(who: Traits) -> Beard:
     chosen = (density[shape.triangles] > 0.04).all(1)
     if not levels or not chosen.any():
         none = np.zeros(0, np.float32)
-        return Beard(np.zeros(0, np.int32), none, np.zeros((0, 2), np.float32), none, none, np.zeros((0, 3), np.int32))
+        return Beard(
+            np.zeros(0, np.int32), none, np.zeros((0, 2), np.float32), none, none, np.zeros((0, 3), np.int32)
+        )
     source, flat = np.unique(shape.triangles[chosen], return_inverse=True)
     flat = flat.reshape(-1, 3)
     q, d = p[source], density[source]

@@ -59,7 +59,9 @@ class Body:
 
     def _collect(self, tongue_uv: F32, tongue_tri: I32) -> None:
         face, side = skin(), self.side
-        pieces: list[tuple[str, I32, F32]] = [("skin", face.triangles, at.place(face.chart / 2 + 0.5, at.SKIN, side))]
+        pieces: list[tuple[str, I32, F32]] = [
+            ("skin", face.triangles, at.place(face.chart / 2 + 0.5, at.SKIN, side))
+        ]
         for k, (_, uv, tri, _) in enumerate(self._ears):
             centre = np.float32([0.5 + (k - 0.5) * 0.90, 0.55])
             pieces.append((f"ear{k}", tri, at.place(centre + uv * 0.03, at.SKIN, side)))
@@ -68,11 +70,23 @@ class Body:
         for k in (0, 1):
             pieces.append((f"margin{k}", eyes.margin_triangles(k), self._margin_uv()))
         for k, (_, uv, tri) in enumerate(self._teeth):
-            pieces.append((f"teeth{k}", tri, at.place(np.stack([uv[:, 0], (uv[:, 1] + 0.75) / 1.75], 1), at.TEETH, side)))
+            pieces.append(
+                (
+                    f"teeth{k}",
+                    tri,
+                    at.place(np.stack([uv[:, 0], (uv[:, 1] + 0.75) / 1.75], 1), at.TEETH, side),
+                )
+            )
         pieces.append(("tongue", tongue_tri, at.place(tongue_uv, at.MOUTH, side)))
         rows = np.repeat(np.arange(mouth.CAVITY_ROWS), 20) / mouth.CAVITY_ROWS
         columns = np.tile(np.arange(20), mouth.CAVITY_ROWS) / 20
-        pieces.append(("cavity", mouth.cavity_triangles(), at.place(np.stack([0.1 + 0.25 * columns, rows], 1), at.MOUTH, side)))
+        pieces.append(
+            (
+                "cavity",
+                mouth.cavity_triangles(),
+                at.place(np.stack([0.1 + 0.25 * columns, rows], 1), at.MOUTH, side),
+            )
+        )
         pieces += [("hair", self.hair.triangles, at.place(self.hair.places, at.HAIR, side, wrap=True))]
         strip = np.stack([np.tile(np.linspace(0, 1, 17), 2), np.repeat([0.02, 0.98], 17)], 1)
         # Lower lashes start beyond the dark root line of the texture: single hairs, no line.
@@ -81,7 +95,9 @@ class Body:
         pieces.append(("beard", self.beard.triangles, at.place(self.beard.places, at.HAIR, side, wrap=True)))
         vertex = triangle = 0
         for name, tri, uv in pieces:
-            self.parts[name] = Part(name, slice(vertex, vertex + len(uv)), slice(triangle, triangle + len(tri)))
+            self.parts[name] = Part(
+                name, slice(vertex, vertex + len(uv)), slice(triangle, triangle + len(tri))
+            )
             vertex, triangle = vertex + len(uv), triangle + len(tri)
         self.triangles = np.concatenate(
             [tri + self.parts[name].vertices.start for name, tri, _ in pieces]
@@ -115,9 +131,11 @@ class Body:
         pieces = [fine, loft, *(e[0] for e in self._ears), *(b.points for b in self.balls)]
         pieces += [eyes.lid_margin(lm, k) for k in (0, 1)]
         pieces += [self._teeth[0][0], mouth.with_jaw(self._teeth[1][0], jaw)]
-        pieces.append(mouth.tongue(self._tongue, jaw, float(row[INDEX["tongue_up"]]), float(row[INDEX["tongue_out"]])))
+        pieces.append(
+            mouth.tongue(self._tongue, jaw, float(row[INDEX["tongue_up"]]), float(row[INDEX["tongue_out"]]))
+        )
         pieces += [mouth.cavity(lm), self.hair.points]
-        length = 1.25 if self.who.sex == "female" else 0.8
+        length = 1.0 if self.who.sex == "female" else 0.8
         pieces += [eyes.lash_strip(lm, k, length) for k in (0, 1)]
         hull = np.concatenate([fine, loft]).astype(np.float32)
         outward = normals(hull, face.triangles)[self.beard.source] if len(self.beard.source) else 0
@@ -125,7 +143,9 @@ class Body:
         look = eyes.eye_direction(float(row[INDEX["gaze_x"]]), float(row[INDEX["gaze_y"]]))
         uv = self.uv.copy()
         for k, ball in enumerate(self.balls):
-            uv[self.parts[f"eye{k}"].vertices] = at.place(eyes.texture_places(ball, look) / 2 + 0.5, at.EYE, self.side)
+            uv[self.parts[f"eye{k}"].vertices] = at.place(
+                eyes.texture_places(ball, look) / 2 + 0.5, at.EYE, self.side
+            )
         gap = float(np.linalg.norm(lm[13] - lm[14]))
         return np.concatenate(pieces).astype(np.float32), uv, gap
 
@@ -155,14 +175,19 @@ class Body:
         self.rest_points = points
         self.rest_normals = self._normals(points)
         solid = [self.parts[n].triangles for n in ("skin", "ear0", "ear1")]
-        blockers = np.concatenate([self.triangles[s] for s in solid] + [self.hair.solid + self.parts["hair"].vertices.start])
+        blockers = np.concatenate(
+            [self.triangles[s] for s in solid] + [self.hair.solid + self.parts["hair"].vertices.start]
+        )
         answer = transfer(points, self.triangles, self.rest_normals, (points, blockers))
         answer *= np.clip(answer[:, :1] / 0.282095, 0.05, 1) ** 0.45
         answer[self.parts["hair"].vertices] *= self.hair.depth[:, None]
+        self._fold = _fold_weights(skin().face @ figure().mean[:468])
         self.rims = np.unique(LIP_RINGS[2:])
         for k, piece in enumerate(self._ears):
             answer[self.parts[f"ear{k}"].vertices] *= piece[3][:, None]
-        answer[self.inside] = (harmonics(self.rest_normals[self.inside]) * LAMBERT) * self._depth_inside(points)
+        answer[self.inside] = (harmonics(self.rest_normals[self.inside]) * LAMBERT) * self._depth_inside(
+            points
+        )
         skin_part = np.concatenate([self.triangles[s] for s in solid[:1]])
         count = self.parts["skin"].vertices.stop
         answer[:count] = smooth_vertices(answer[:count], skin_part, 1)
@@ -176,6 +201,14 @@ class Body:
         self.answers[:, bearded] = self.answers[:, self.beard.source] * self.beard.depth[:, None]
         answer[bearded] = answer[self.beard.source]
         self.openness = np.clip(answer[:, 0] / 0.282095, 0, 1)
+        # Wet eyes shine even in the shade of the lids.
+        self.openness[self.parts["eye0"].vertices.start : self.parts["eye1"].vertices.stop] = 1
+
+    def folds(self, row: F32) -> F32:
+        """Light lost in the fold beside the mouth when a cheek is drawn up, by skin vertex (N,)."""
+        smile = row[[INDEX["smile_right"], INDEX["smile_left"]]] + 0.4 * row[INDEX["cheek_raise"]]
+        depth = (0.10 + 0.012 * (self.who.age - 20)) * np.clip(smile, 0, 1.2)
+        return 1 - np.clip(self._fold @ depth, 0, 0.5)
 
     def _depth_inside(self, points: F32) -> F32:
         """The mouth's inside is lit as if open, darker towards the throat (V, 1)."""
@@ -213,3 +246,16 @@ def _lit_lips(answer: F32) -> F32:
     inner = np.isin(edges, LIP_RINGS[1:]).all(1)
     out[468 + np.flatnonzero(inner)] = out[edges[inner]].mean(1)
     return out
+
+
+def _fold_weights(p: F32) -> F32:
+    """How near face vertices lie to the nasolabial folds, picture's left then right (N, 2)."""
+    columns = []
+    for path in ((129, 203, 206, 216, 212), (358, 423, 426, 436, 432)):
+        line = figure().mean[list(path)]
+        near = np.full(len(p), np.inf)
+        for a, b in zip(line, line[1:], strict=False):
+            t = np.clip((p - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
+            near = np.minimum(near, np.linalg.norm(p - a - t[:, None] * (b - a), axis=1))
+        columns.append(np.exp(-((near / 3.4) ** 2)))
+    return np.stack(columns, 1).astype(np.float32)

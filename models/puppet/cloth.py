@@ -29,7 +29,10 @@ class Wardrobe:
         rng = np.random.default_rng([seed, 0xC107])
         self.kind = who.clothes
         self.collar = COLLARS[who.clothes]
-        pick = {k: linear(v[int(rng.integers(len(v)))]) for k, v in (("dark", _DARK), ("bright", _BRIGHT), ("warm", _WARM))}
+        pick = {
+            k: linear(v[int(rng.integers(len(v)))])
+            for k, v in (("dark", _DARK), ("bright", _BRIGHT), ("warm", _WARM))
+        }
         self.dark, self.bright, self.warm = pick["dark"], pick["bright"], pick["warm"]
         self.tie = linear(_WARM[int(rng.integers(len(_WARM)))]) * 0.7
         self.skin = linear(SKIN_TONES[who.skin])
@@ -58,9 +61,15 @@ class Wardrobe:
         if self.kind == "suit":
             width = np.interp(y, [176, 184, 196, 200, 330], [7, 9.5, 6.5, 7.5, 20])
             weave = 1 + 0.25 * (np.sin((p[:, 0] + y) * 0.9) > 0.4)
-            out = np.where((x < width)[:, None], self.tie * weave[:, None] * (0.75 + 0.25 * np.cos(x / width * 1.4))[:, None], out)
+            out = np.where(
+                (x < width)[:, None],
+                self.tie * weave[:, None] * (0.75 + 0.25 * np.cos(x / width * 1.4))[:, None],
+                out,
+            )
         if self.kind in ("shirt", "jacket"):
-            placket = np.exp(-(((x - 9) / 0.8) ** 2)) + 0.8 * np.exp(-((x / 0.5) ** 2)) * (self.kind == "jacket")
+            placket = np.exp(-(((x - 9) / 0.8) ** 2)) + 0.8 * np.exp(-((x / 0.5) ** 2)) * (
+                self.kind == "jacket"
+            )
             out *= (1 - 0.22 * placket)[:, None]
             open_by = np.interp(y, [170, 182, 204], [17, 12, 0])
             skin = smoothstep(open_by - x, -0.5, 0.5)[:, None] * (self.kind == "shirt")
@@ -72,7 +81,9 @@ class Wardrobe:
         return self._woven(out, p)
 
     def _main(self) -> F32:
-        return {"suit": self.dark, "blazer": self.dark, "shirt": self.bright, "blouse": self.bright}.get(self.kind, self.warm)
+        return {"suit": self.dark, "blazer": self.dark, "shirt": self.bright, "blouse": self.bright}.get(
+            self.kind, self.warm
+        )
 
     def _scoop(self, x: F32, y: F32) -> F32:
         scoop = smoothstep(y - (206 - x**2 / 60), -0.6, 0.6)[:, None]

@@ -67,7 +67,9 @@ class Deformer:
         target |= dict(zip(RIM.tolist(), np.clip((height - 12) / 42, 0, 1).tolist(), strict=True))
         target |= dict.fromkeys(np.concatenate([still, _NOSE]).tolist(), 0.0)
         handles = np.array(list(target))
-        return np.clip(extend(mean, triangles, handles) @ np.array(list(target.values())), 0, 1).astype(np.float32)
+        return np.clip(extend(mean, triangles, handles) @ np.array(list(target.values())), 0, 1).astype(
+            np.float32
+        )
 
     def _lip_field(self, move: F32) -> F32:
         """Spread displacements (4 rings, 2 lips, 11 columns, 3) over the face."""
@@ -97,15 +99,28 @@ class Deformer:
         calm = np.concatenate([eyes, lower_face])
         b, i = self._basis, INDEX
         b[i["brow_inner_raise"]] = field([(_BROW_IN, (0, -6.5, 0)), (_BROW_OUT, (0, 0, 0))], calm)
-        b[i["brow_outer_raise"]] = field([(_BROW_OUT, (0, -5.5, 0.5)), (_BROW_MID, (0, -4.5, 0)), (_BROW_IN, (0, -0.5, 0))], calm)
-        b[i["brow_lower"]] = field([(_BROW_IN, (-2.6, 5, -0.8)), (_BROW_MID, (-1, 4, 0)), (_BROW_OUT, (0, 1.6, 0))], calm)
+        b[i["brow_outer_raise"]] = field(
+            [(_BROW_OUT, (0, -5.5, 0.5)), (_BROW_MID, (0, -4.5, 0)), (_BROW_IN, (0, -0.5, 0))], calm
+        )
+        b[i["brow_lower"]] = field(
+            [(_BROW_IN, (-2.6, 5, -0.8)), (_BROW_MID, (-1, 4, 0)), (_BROW_OUT, (0, 1.6, 0))], calm
+        )
         still = np.concatenate([np.unique(LIP_RINGS), RIM, _BROW_MID, _NOSE])
-        b[i["cheek_raise"]] = field([(_CHEEK, (1, -3.6, -2.2)), (bag, (0, -1.6, -0.6))], np.concatenate([still, eyes, crease]))
+        b[i["cheek_raise"]] = field(
+            [(_CHEEK, (1, -3.6, -2.2)), (bag, (0, -1.6, -0.6))], np.concatenate([still, eyes, crease])
+        )
         b[i["nose_wrinkle"]] = field(
-            [(_NOSE[10:], (1.0, -2.6, -0.4)), (np.array([37, 267, 0]), (0, -1.6, 0)), (_BROW_IN, (-0.8, 2, 0))],
+            [
+                (_NOSE[10:], (1.0, -2.6, -0.4)),
+                (np.array([37, 267, 0]), (0, -1.6, 0)),
+                (_BROW_IN, (-0.8, 2, 0)),
+            ],
             np.concatenate([eyes, RIM, _NOSE[:6]]),
         )
-        lift = field([(_CHEEK, (1.2, -3.0, -2.6)), (_FOLD, (2.5, -2.5, -0.8)), (bag, (0, -1.0, 0))], np.concatenate([still, eyes, crease]))
+        lift = field(
+            [(_CHEEK, (1.2, -3.0, -2.6)), (_FOLD, (2.5, -2.5, -0.8)), (bag, (0, -1.0, 0))],
+            np.concatenate([still, eyes, crease]),
+        )
         for name, sign in (("smile_left", 1), ("smile_right", -1)):
             part = 1 / (1 + np.exp(-sign * mean[:, :1] / 5))
             b[i[name]] += lift * part
@@ -116,7 +131,9 @@ class Deformer:
         """Landmarks (468, 3) of the expression, before lids."""
         row = row.copy()
         # Lips cannot be drawn together and apart at once: rounding wins.
-        row[INDEX["lips_wide"]] *= 1 - 0.85 * min(row[INDEX["lips_round"]] + 0.6 * row[INDEX["lips_funnel"]], 1)
+        row[INDEX["lips_wide"]] *= 1 - 0.85 * min(
+            row[INDEX["lips_round"]] + 0.6 * row[INDEX["lips_funnel"]], 1
+        )
         p = self.neutral + np.tensordot(row, self._basis, axes=1)
         turned = (p - JAW_AXIS) @ jaw_rotation(float(row[INDEX["jaw_open"]])).T + JAW_AXIS
         p = p + self._jaw[:, None] * (turned - p)
@@ -134,7 +151,9 @@ class Deformer:
         crossed = gap[:, 1] * (1 - close) < 0
         meet[crossed] = gap[crossed]
         depth = np.array([0.9, 0.95, 1.0, 1.0], np.float32)[:, None, None]
-        move = np.stack([np.broadcast_to(meet * 0.32, (4, 11, 3)), np.broadcast_to(-meet * 0.68, (4, 11, 3))], 1)
+        move = np.stack(
+            [np.broadcast_to(meet * 0.32, (4, 11, 3)), np.broadcast_to(-meet * 0.68, (4, 11, 3))], 1
+        )
         return p + self._lip_field(move * depth[:, None])
 
 
@@ -174,14 +193,20 @@ def _lip_moves(lips: F32) -> dict[str, F32]:
     open_round = hump * (lower * 3.4 - upper * 2.0)
     moves = {
         "lips_round": make(-0.31 * x, open_round, -(5.0 * (1 - 0.35 * share)) - ring * 0.5 * hump),
-        "lips_funnel": make(-0.22 * x, hump**0.5 * (lower * 5.0 - upper * 4.2), -(5.5 * (1 - 0.3 * share)) + ring),
+        "lips_funnel": make(
+            -0.22 * x, hump**0.5 * (lower * 5.0 - upper * 4.2), -(5.5 * (1 - 0.3 * share)) + ring
+        ),
         "lips_wide": make(0.21 * x, -tip * 0.8 + hump * 0.5 * (lower - upper) * ring, 2.8 * share**1.5 + 0.8),
-        "lower_tuck": make(0 * x, lower * hump * (-1.6 - 1.4 * (1 - ring)) - upper * hump * 3.4, lower * hump * 4.6),
+        "lower_tuck": make(
+            0 * x, lower * hump * (-1.6 - 1.4 * (1 - ring)) - upper * hump * 3.4, lower * hump * 4.6
+        ),
         "upper_raise": make(0 * x, -upper * (1 - 0.7 * share**2) * 6.0, -upper * hump * 0.6),
         "lower_drop": make(0 * x, lower * (1 - 0.75 * share**2) * 7.0, -lower * hump * 0.3),
         "frown": make(0.04 * x, 6.5 * share**2, 0.8 * tip),
         "dimple": make(side * tip * 2.6, -0.4 * tip, 3.2 * tip),
-        "chin_raise": make(0 * x, -hump * (0.8 + 1.6 * lower * (1 - ring)), -lower * hump * 2.2 * (1 - 0.4 * ring)),
+        "chin_raise": make(
+            0 * x, -hump * (0.8 + 1.6 * lower * (1 - ring)), -lower * hump * 2.2 * (1 - 0.4 * ring)
+        ),
     }
     # Lips stretch thin around an open mouth.
     thin = np.array([0, 0.12, 0.45, 1.0])[:, None, None] * hump**0.6
@@ -191,7 +216,9 @@ def _lip_moves(lips: F32) -> dict[str, F32]:
     for name, sign in (("smile_left", 1), ("smile_right", -1)):
         part = 1 / (1 + np.exp(-sign * x / 4))
         pull = share**1.6 * part
-        moves[name] = make(side * 7.0 * pull, -6.0 * share**2.2 * part + 0.5 * hump * part, (4.2 * pull + 0.8 * part))
+        moves[name] = make(
+            side * 7.0 * pull, -6.0 * share**2.2 * part + 0.5 * hump * part, (4.2 * pull + 0.8 * part)
+        )
     assert corner > 0
     return moves
 
@@ -210,7 +237,9 @@ def _lids(p: F32, eye: object, row: F32, side: int) -> F32:
     part = min(part, 1 - raise_low)
     out = p.copy()
     # Half-way the straight line would cut through the eyeball: bulge towards the viewer.
-    bulge = np.float32([0, 0, -1]) * (np.sin(np.pi * np.clip(part, 0, 1)) * 1.6 * _arch(len(e.upper)))[:, None]
+    bulge = (
+        np.float32([0, 0, -1]) * (np.sin(np.pi * np.clip(part, 0, 1)) * 1.6 * _arch(len(e.upper)))[:, None]
+    )
     out[e.upper] = upper + gap * part + bulge
     out[e.lower] = lower - gap * raise_low
     out[e.crease] += gap[1:8] * part * 0.42 + bulge[1:8] * 0.6

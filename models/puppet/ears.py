@@ -44,4 +44,9 @@ def ear(right: bool) -> tuple[F32, F32, NDArray[np.int32], F32]:
     if not right:
         points = points * [-1, 1, 1]
         triangles = triangles[:, ::-1]
-    return points.astype(np.float32), places.astype(np.float32), triangles.copy(), shade.reshape(-1).astype(np.float32)
+    return (
+        points.astype(np.float32),
+        places.astype(np.float32),
+        triangles.copy(),
+        shade.reshape(-1).astype(np.float32),
+    )

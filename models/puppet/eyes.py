@@ -46,7 +46,9 @@ def fit_eyeball(landmarks: F32, side: int) -> Eyeball:
     unit *= np.minimum(1, 0.985 / np.maximum(np.linalg.norm(unit, axis=-1, keepdims=True), 1e-6))
     front = -np.sqrt(1 - (unit**2).sum(-1, keepdims=True))
     directions = np.concatenate([unit, front], -1).reshape(-1, 3).astype(np.float32)
-    return Eyeball(centre, lean, _place(directions, centre, lean), directions, grid_triangles(_ROWS, _COLUMNS)[:, ::-1])
+    return Eyeball(
+        centre, lean, _place(directions, centre, lean), directions, grid_triangles(_ROWS, _COLUMNS)[:, ::-1]
+    )
 
 
 def _place(directions: F32, centre: F32, lean: float) -> F32:
@@ -114,10 +116,15 @@ def lash_strip(landmarks: F32, side: int, length: float) -> F32:
     t = np.linspace(1, 0, 17)
     body = np.clip(np.sin(np.pi * np.linspace(0.03, 0.93, 17)) * 1.25, 0.1, 1)
     fan = sign * (t - 0.35) * 2.6
-    reach = np.stack([fan, np.full(17, 1.7 - 3.2 * lift) - 0.8 * t, np.full(17, -3.2)], 1) * (body * length)[:, None]
+    reach = (
+        np.stack([fan, np.full(17, 1.7 - 3.2 * lift) - 0.8 * t, np.full(17, -3.2)], 1)
+        * (body * length)[:, None]
+    )
     drop = np.stack([fan * 0.7, np.full(17, 1.5), np.full(17, -1.4)], 1) * (body * length * 0.8)[:, None]
     ahead = np.float32([0, 0, -0.25])
-    return np.concatenate([upper + ahead, upper + reach + ahead, lower + ahead, lower + drop + ahead]).astype(np.float32)
+    return np.concatenate([upper + ahead, upper + reach + ahead, lower + ahead, lower + drop + ahead]).astype(
+        np.float32
+    )
 
 
 def lash_triangles() -> I32:

@@ -70,7 +70,14 @@ def _around(count: int, low: Callable[[F32], F32], rows: int, *, crown: float = 
     azimuth = np.linspace(-np.pi, np.pi, count)
     y = low(azimuth)
     e = np.arcsin(np.clip((y - CENTRE[1]) / RADII[1], -0.99, 0.99))
-    start = np.stack([np.cos(e) * np.sin(azimuth) * RADII[0], np.sin(e) * RADII[1], -np.cos(e) * np.cos(azimuth) * RADII[2]], -1)
+    start = np.stack(
+        [
+            np.cos(e) * np.sin(azimuth) * RADII[0],
+            np.sin(e) * RADII[1],
+            -np.cos(e) * np.cos(azimuth) * RADII[2],
+        ],
+        -1,
+    )
     top = np.array([0, -RADII[1], crown])
     t = np.linspace(0, 1, rows)[:, None, None]
     unit = start / RADII * (1 - t) + top / RADII * t
@@ -93,7 +100,18 @@ def _edges(t: F32, root: float, tip: float, floor: float) -> F32:
     return np.maximum(floor, np.maximum(at_root, at_tip)).astype(np.float32)
 
 
-def _cap(b: _Build, lift: Callable[[F32, F32], F32], *, recede: float = 0.0, layers: int = 3, spread: float = 2.0, wave: float = 0.6, border: Callable[[F32], F32] | None = None, thin: float = 0.0, rows: int = 14) -> None:
+def _cap(
+    b: _Build,
+    lift: Callable[[F32, F32], F32],
+    *,
+    recede: float = 0.0,
+    layers: int = 3,
+    spread: float = 2.0,
+    wave: float = 0.6,
+    border: Callable[[F32], F32] | None = None,
+    thin: float = 0.0,
+    rows: int = 14,
+) -> None:
     """Short hair from the hairline to the crown; `lift` gives its height over azimuth and progress."""
     columns = 72
     for layer in range(layers):
@@ -102,16 +120,29 @@ def _cap(b: _Build, lift: Callable[[F32, F32], F32], *, recede: float = 0.0, lay
         low = border or (lambda a: hairline(a, recede))
         d, azimuth, t = _around(columns, lambda a, j=jitter: low(a) + 3.0 + j, rows)
         height = lift(azimuth[None], t) + spread * (layer - (layers - 1) / 2)
-        ripple = wave * (_smooth_loop(b.rng, columns, 1.0)[None] * (0.4 + t) + 0.5 * b.rng.normal(0, 1, (rows, 1)))
+        ripple = wave * (
+            _smooth_loop(b.rng, columns, 1.0)[None] * (0.4 + t) + 0.5 * b.rng.normal(0, 1, (rows, 1))
+        )
         height = np.maximum(height * np.clip(t / 0.10 + 0.12, 0, 1) ** 0.8 + ripple, 0.6 + 0.5 * layer)
         floor = 0.0 if inner else 0.30 + 0.16 * layer
         cut = np.broadcast_to(_edges(t, 0.11 if inner else 0.17, 0.0, floor + thin), height.shape)
-        depth = np.broadcast_to((0.62 + 0.38 * layer / max(layers - 1, 1)) * (0.72 + 0.28 * np.clip(t / 0.2, 0, 1)), height.shape)
+        depth = np.broadcast_to(
+            (0.62 + 0.38 * layer / max(layers - 1, 1)) * (0.72 + 0.28 * np.clip(t / 0.2, 0, 1)), height.shape
+        )
         across = np.linspace(0, 6, columns) + 0.31 * layer
         b.sheets.append(_Sheet(_on_skull(d, height), across, cut, depth, solid=inner))
 
 
-def _parted(b: _Build, length: float, curl: float, part: float, *, layers: int = 3, volume: float = 11.0, wave: float = 1.5) -> None:
+def _parted(
+    b: _Build,
+    length: float,
+    curl: float,
+    part: float,
+    *,
+    layers: int = 3,
+    volume: float = 11.0,
+    wave: float = 1.5,
+) -> None:
     """Hair falling from a parting to both sides; `length` is the height y where it ends."""
     rows, columns, bend = 20, 26, 11
     for layer in range(layers):
@@ -120,10 +151,14 @@ def _parted(b: _Build, length: float, curl: float, part: float, *, layers: int =
             z = 17 + (138 - 17) * s**0.9
             x = part * (1 - s) + side * 1.5
             root = np.stack([x, np.full(columns, -60.0), z - CENTRE[2]], 1)
-            y_on = -RADII[1] * np.sqrt(np.clip(1 - (x / RADII[0]) ** 2 - ((z - CENTRE[2]) / RADII[2]) ** 2, 0.02, 1))
+            y_on = -RADII[1] * np.sqrt(
+                np.clip(1 - (x / RADII[0]) ** 2 - ((z - CENTRE[2]) / RADII[2]) ** 2, 0.02, 1)
+            )
             root[:, 1] = y_on
             azimuth = np.radians(60 + (180 - 60) * s**0.85)
-            end = np.stack([side * np.sin(azimuth) * RADII[0], np.full(columns, 22.0), -np.cos(azimuth) * RADII[2]], 1)
+            end = np.stack(
+                [side * np.sin(azimuth) * RADII[0], np.full(columns, 22.0), -np.cos(azimuth) * RADII[2]], 1
+            )
             t = np.linspace(0, 1, bend)[:, None, None]
             unit = root / RADII * (1 - t) + end / RADII * t
             # Front strands hug the hairline instead of crossing the forehead.
@@ -149,7 +184,9 @@ def _parted(b: _Build, length: float, curl: float, part: float, *, layers: int =
             points = np.concatenate([over, fall])
             progress = np.linspace(0, 1, rows)[:, None]
             floor = 0.0 if layer == 0 else 0.26 + 0.16 * layer
-            cut = np.broadcast_to(_edges(progress, 0.03 if layer == 0 else 0.05, 0.22, floor), (rows, columns)).copy()
+            cut = np.broadcast_to(
+                _edges(progress, 0.03 if layer == 0 else 0.05, 0.22, floor), (rows, columns)
+            ).copy()
             fringe = np.exp(-((s / 0.06) ** 2)) * (0.35 + 0.25 * layer)
             cut = np.maximum(cut, np.broadcast_to(fringe, cut.shape) * np.clip(progress * 3, 0.3, 1))
             depth = (0.58 + 0.42 * layer / (layers - 1)) * np.clip(0.78 + 0.5 * progress, 0, 1)
@@ -164,12 +201,25 @@ def _bun(b: _Build, centre: tuple[float, float, float], radius: float) -> None:
         r = radius + 1.6 * layer + b.rng.normal(0, 0.5, (11, 20))
         r[:, -1] = r[:, 0]
         shape = np.stack(
-            [np.sin(rise)[:, None] * np.cos(turn), -np.cos(rise)[:, None] * np.ones(20) * 0.85, np.sin(rise)[:, None] * np.sin(turn)], -1
+            [
+                np.sin(rise)[:, None] * np.cos(turn),
+                -np.cos(rise)[:, None] * np.ones(20) * 0.85,
+                np.sin(rise)[:, None] * np.sin(turn),
+            ],
+            -1,
         )
         # Strands wind around the bun: rows and columns change places.
         points = (np.asarray(centre) + r[..., None] * shape).astype(np.float32).transpose(1, 0, 2)
         cut = np.full(points.shape[:2], 0.0 if layer == 0 else 0.5, np.float32)
-        b.sheets.append(_Sheet(points, np.linspace(0, 0.8, 11), cut, np.full(points.shape[:2], 0.75 + 0.2 * layer, np.float32), solid=layer == 0))
+        b.sheets.append(
+            _Sheet(
+                points,
+                np.linspace(0, 0.8, 11),
+                cut,
+                np.full(points.shape[:2], 0.75 + 0.2 * layer, np.float32),
+                solid=layer == 0,
+            )
+        )
 
 
 def _cropped(b: _Build) -> None:
@@ -187,13 +237,26 @@ def _quiff(b: _Build) -> None:
 def _side(b: _Build) -> None:
     def lift(a: F32, t: F32) -> F32:
         sweep = np.exp(-(((a - 0.25) / 0.55) ** 2))
-        return 5 + 5 * t**0.5 + sweep * 11 * np.exp(-(((t - 0.2) / 0.25) ** 2)) - 4 * np.exp(-(((a + 0.5) / 0.1) ** 2)) * (t < 0.8)
+        return (
+            5
+            + 5 * t**0.5
+            + sweep * 11 * np.exp(-(((t - 0.2) / 0.25) ** 2))
+            - 4 * np.exp(-(((a + 0.5) / 0.1) ** 2)) * (t < 0.8)
+        )
 
     _cap(b, lift, layers=4, spread=1.8, wave=0.6)
 
 
 def _receding(b: _Build) -> None:
-    _cap(b, lambda a, t: 3.0 + 2.5 * np.abs(np.sin(a)) + 0 * t, recede=1.0, layers=3, spread=1.2, wave=0.4, thin=0.12)
+    _cap(
+        b,
+        lambda a, t: 3.0 + 2.5 * np.abs(np.sin(a)) + 0 * t,
+        recede=1.0,
+        layers=3,
+        spread=1.2,
+        wave=0.4,
+        thin=0.12,
+    )
 
 
 def _curly(b: _Build) -> None:
@@ -268,7 +331,9 @@ def hair(who: Traits, seed: int) -> Hair:
     """The hair of a person, warped with the head it grows on."""
     build = _Build(who, np.random.default_rng([seed, 0x4A12]))
     _STYLES[who.style](build)
-    out: dict[str, list[NDArray[np.generic]]] = {k: [] for k in ("p", "n", "t", "uv", "cut", "depth", "tri", "solid")}
+    out: dict[str, list[NDArray[np.generic]]] = {
+        k: [] for k in ("p", "n", "t", "uv", "cut", "depth", "tri", "solid")
+    }
     count = 0
     for sheet in build.sheets:
         rows, columns = sheet.points.shape[:2]
@@ -287,4 +352,14 @@ def hair(who: Traits, seed: int) -> Hair:
     joined = {k: np.concatenate(v) for k, v in out.items()}
     f = {k: joined[k].astype(np.float32) for k in ("p", "n", "t", "uv", "cut", "depth")}
     fall = np.clip((f["p"][:, 1] - 30) / 120, 0, 1) ** 1.2
-    return Hair(f["p"], f["n"], f["t"], f["uv"], f["cut"], f["depth"], fall.astype(np.float32), joined["tri"].astype(np.int32), joined["solid"].astype(np.int32))
+    return Hair(
+        f["p"],
+        f["n"],
+        f["t"],
+        f["uv"],
+        f["cut"],
+        f["depth"],
+        fall.astype(np.float32),
+        joined["tri"].astype(np.int32),
+        joined["solid"].astype(np.int32),
+    )

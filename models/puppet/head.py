@@ -52,9 +52,10 @@ def catmull(points: F32, steps: int) -> F32:
     t = np.arange((count - 1) * steps + 1) / steps
     i = np.minimum(t.astype(int), count - 2)
     f = t - i
-    basis = np.stack(
-        [-f + 2 * f**2 - f**3, 2 - 5 * f**2 + 3 * f**3, f + 4 * f**2 - 3 * f**3, -(f**2) + f**3], 1
-    ) * 0.5
+    basis = (
+        np.stack([-f + 2 * f**2 - f**3, 2 - 5 * f**2 + 3 * f**3, f + 4 * f**2 - 3 * f**3, -(f**2) + f**3], 1)
+        * 0.5
+    )
     out = np.zeros((len(t), count), np.float32)
     for k in range(4):
         at = np.clip(i + k - 1, 0, count - 1)
@@ -73,9 +74,12 @@ def skull_rings(columns: int) -> F32:
         t = np.arange(columns + 1) / (columns / 8)
         i = np.minimum(t.astype(int), 7)
         f = t - i
-        basis = np.stack(
-            [-f + 2 * f**2 - f**3, 2 - 5 * f**2 + 3 * f**3, f + 4 * f**2 - 3 * f**3, -(f**2) + f**3], 1
-        ) * 0.5
+        basis = (
+            np.stack(
+                [-f + 2 * f**2 - f**3, 2 - 5 * f**2 + 3 * f**3, f + 4 * f**2 - 3 * f**3, -(f**2) + f**3], 1
+            )
+            * 0.5
+        )
         curve = sum(basis[:, k, None] * padded[i + k] for k in range(4))
         out.append(curve[:columns])
         del weights
@@ -130,5 +134,7 @@ def skin() -> Skin:
     triangles = np.concatenate([fine, ids[cells]]).astype(np.int32)
     chart_face = face @ _chart_landmarks()
     grow = 1 + 0.5 * (np.arange(1, rows + 1) / rows)[:, None, None]
-    chart = np.concatenate([chart_face, (chart_face[rim][None] * grow).reshape(-1, 2)]) / np.float32([158, 132])
+    chart = np.concatenate([chart_face, (chart_face[rim][None] * grow).reshape(-1, 2)]) / np.float32(
+        [158, 132]
+    )
     return Skin(face, loft.reshape(rows * columns, -1), rim, triangles, len(fine), chart.astype(np.float32))

@@ -100,7 +100,9 @@ def traits(seed: int) -> Traits:
     if seed < len(_ARCHETYPES):
         return person
     drawn = {name: str(rng.choice(options)) for name, options in _CHOICES.items()}
-    styles = ("long", "curly", "bob", "bun") if base.sex == "female" else ("cropped", "quiff", "side", "receding")
+    styles = (
+        ("long", "curly", "bob", "bun") if base.sex == "female" else ("cropped", "quiff", "side", "receding")
+    )
     beard = str(rng.choice(("none", "stubble", "beard", "full"))) if base.sex == "male" else "none"
     return replace(
         person,
@@ -120,7 +122,9 @@ def _step(value: F32, low: float, high: float) -> F32:
 def _bump(p: F32, centre: tuple[float, float, float], size: tuple[float, float, float]) -> F32:
     """A Gaussian around the centre and around its mirror image."""
     d = (np.abs(p[:, 0]) - centre[0]) / size[0]
-    return np.exp(-0.5 * (d**2 + ((p[:, 1] - centre[1]) / size[1]) ** 2 + ((p[:, 2] - centre[2]) / size[2]) ** 2))
+    return np.exp(
+        -0.5 * (d**2 + ((p[:, 1] - centre[1]) / size[1]) ** 2 + ((p[:, 2] - centre[2]) / size[2]) ** 2)
+    )
 
 
 def warp(points: F32, who: Traits) -> F32:
@@ -128,8 +132,11 @@ def warp(points: F32, who: Traits) -> F32:
     p = points.astype(np.float32).copy()
     side = np.sign(p[:, 0])
     out = p.copy()
-    nose = np.exp(-0.5 * (p[:, 0] / 13) ** 2) * _step(p[:, 1], -42, -20) * (1 - _step(p[:, 1], 6, 18)) * (
-        1 - _step(p[:, 2], 0, 14)
+    nose = (
+        np.exp(-0.5 * (p[:, 0] / 13) ** 2)
+        * _step(p[:, 1], -42, -20)
+        * (1 - _step(p[:, 1], 6, 18))
+        * (1 - _step(p[:, 2], 0, 14))
     )
     out[:, 0] += p[:, 0] * nose * 0.30 * who.nose_width
     low = _step(p[:, 1], -40, 2) * nose
@@ -157,5 +164,7 @@ def warp(points: F32, who: Traits) -> F32:
     neck = _step(p[:, 1], 80, 125)
     out[:, 0] *= 1 + neck * 0.12 * who.neck
     out[:, 0] *= 1 + 0.06 * who.width * (1 - neck)
-    out[:, 1] = np.where(out[:, 1] < 80, out[:, 1] * (1 + 0.05 * who.length), out[:, 1] + 80 * 0.05 * who.length)
+    out[:, 1] = np.where(
+        out[:, 1] < 80, out[:, 1] * (1 + 0.05 * who.length), out[:, 1] + 80 * 0.05 * who.length
+    )
     return out.astype(np.float32)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.raster import rasterise
 
-__all__ = ["Light", "harmonics", "LAMBERT", "lambert", "studio", "transfer"]
+__all__ = ["LAMBERT", "Light", "harmonics", "lambert", "studio", "transfer"]
 
 F32 = NDArray[np.float32]
 _BANDS = np.array([0] + [1] * 3 + [2] * 5 + [3] * 7)
@@ -71,7 +71,7 @@ def studio(seed: int) -> Light:
     tone = np.array([1 + 0.07 * warm, 1.0, 1 - 0.09 * warm])
     cool = np.array([1 - 0.09 * warm, 1.0, 1 + 0.11 * warm])
     power = rng.uniform(1.0, 1.2)
-    colours = np.stack([tone * power, cool * rng.uniform(0.20, 0.34), cool * rng.uniform(0.25, 0.5)])
+    colours = np.stack([tone * power, cool * rng.uniform(0.20, 0.34), cool * rng.uniform(0.45, 0.85)])
     lamps = np.stack([key, fill, rim])
     lamps /= np.linalg.norm(lamps, axis=1, keepdims=True)
     ambient = (0.5 * tone + 0.5 * cool) * rng.uniform(0.13, 0.19)
@@ -102,14 +102,22 @@ def _seen(points: F32, triangles: NDArray[np.int32], targets: F32, ray: F32, res
     low = flat.min(0) - 2
     scale = np.float32(resolution / (flat.max(0) - low + 2).max())
     depth = 2000 - points @ ray
-    shown = rasterise(((flat - low) * scale).astype(np.float32), depth, triangles, resolution, resolution, cull=False)
+    shown = rasterise(
+        ((flat - low) * scale).astype(np.float32), depth, triangles, resolution, resolution, cull=False
+    )
     nearest = np.full(resolution * resolution, np.inf, np.float32)
     nearest[shown.pixel] = shown.depth
     cell = np.clip(((goal - low) * scale).astype(np.int64), 0, resolution - 1)
     return (nearest[cell[:, 1] * resolution + cell[:, 0]] > 2000 - targets @ ray - 3.0).astype(np.float32)
 
 
-def transfer(points: F32, triangles: NDArray[np.int32], normal: F32, blockers: tuple[F32, NDArray[np.int32]], rays: int = 72) -> F32:
+def transfer(
+    points: F32,
+    triangles: NDArray[np.int32],
+    normal: F32,
+    blockers: tuple[F32, NDArray[np.int32]],
+    rays: int = 72,
+) -> F32:
     """Answer of every vertex to the 16 harmonics, shadows by the blockers included: (V, 16)."""
     del triangles
     targets = (points + 1.2 * normal).astype(np.float32)
@@ -119,4 +127,3 @@ def transfer(points: F32, triangles: NDArray[np.int32], normal: F32, blockers: t
         facing = np.maximum(normal @ ray, 0)
         answer += (facing * _seen(blockers[0], blockers[1], targets, ray, 128))[:, None] * basis
     return answer * np.float32(4 / rays)
-

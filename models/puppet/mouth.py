@@ -9,7 +9,16 @@ from models.puppet.deformers import JAW_AXIS, jaw_rotation
 from models.puppet.figure import LIP_RINGS
 from models.puppet.mesh import grid_triangles
 
-__all__ = ["CAVITY_ROWS", "cavity", "cavity_triangles", "teeth", "tongue", "tongue_neutral", "tooth_edges", "with_jaw"]
+__all__ = [
+    "CAVITY_ROWS",
+    "cavity",
+    "cavity_triangles",
+    "teeth",
+    "tongue",
+    "tongue_neutral",
+    "tooth_edges",
+    "with_jaw",
+]
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -38,7 +47,7 @@ def teeth(upper: bool) -> tuple[F32, F32, I32]:
     x, z = radius * 0.86 * np.sin(angle), radius * 1.12 * (1 - np.cos(angle))
     length = np.where(rank < 1, 9.6, np.where(rank < 2, 8.4, np.where(rank < 3, 9.2, 7.6)))
     round_off = np.abs(local) ** 6 * 0.9
-    dip = np.exp(-((1 - np.abs(local)) / 0.12) ** 2) * 0.55
+    dip = np.exp(-(((1 - np.abs(local)) / 0.12) ** 2)) * 0.55
     grow = length[None] * t[:, None] - round_off[None] * (t[:, None] > 0.8)
     y = 22.6 + grow if upper else 40.2 - grow * 0.93
     normal = np.stack([np.sin(angle), np.zeros_like(s), -np.cos(angle)], 1)
@@ -66,7 +75,11 @@ def tongue_neutral() -> tuple[F32, F32, I32]:
     z = 34 - 37.5 * along
     points = np.stack([x, y, z], -1).reshape(-1, 3)
     places = np.stack([x / 36 + 0.5, along], -1).reshape(-1, 2)
-    return points.astype(np.float32), places.astype(np.float32), grid_triangles(13, 16, closed=True)[:, ::-1].copy()
+    return (
+        points.astype(np.float32),
+        places.astype(np.float32),
+        grid_triangles(13, 16, closed=True)[:, ::-1].copy(),
+    )
 
 
 def tongue(neutral: F32, jaw: float, up: float, out: float) -> F32:

@@ -63,13 +63,15 @@ class Canvas:
 
     def __init__(self, side: int) -> None:
         self.side = side
-        x = ((np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1)
+        x = (np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1
         self.x, self.y = np.meshgrid(x * CHART_SCALE[0], x * CHART_SCALE[1])
         shape = skin()
         mean = figure().mean[:468]
         face = shape.face @ mean
         rim = face[shape.rim]
-        points = np.concatenate([face, shape.loft @ np.concatenate([rim, skull_rings(len(rim)).reshape(-1, 3)])])
+        points = np.concatenate(
+            [face, shape.loft @ np.concatenate([rim, skull_rings(len(rim)).reshape(-1, 3)])]
+        )
         pixels = ((shape.chart + 1) / 2 * side).astype(np.float32)
         shown = rasterise(pixels, np.ones(len(pixels), np.float32), shape.triangles, side, side, cull=False)
         self.position = np.full((side * side, 3), 1e4, np.float32)
@@ -79,7 +81,9 @@ class Canvas:
 
         # Noise is looked up around the head, not on the chart, so that it is not stretched at the chart's border.
         azimuth = np.arctan2(self.position[..., 0], 88 - self.position[..., 2])
-        under = self.position[..., 1] + 0.6 * self.position[..., 2] * smoothstep(self.position[..., 1], 55, 85)
+        under = self.position[..., 1] + 0.6 * self.position[..., 2] * smoothstep(
+            self.position[..., 1], 55, 85
+        )
         self._column = np.clip((azimuth / (2 * np.pi) + 0.5) * (2 * side), 0, 2 * side - 1).astype(np.int32)
         self._row = np.clip((under + 160) * (side / 260), 0, 2 * side - 1).astype(np.int32)
 

@@ -26,10 +26,18 @@ class Puppet:
     """One person, with light and background. Same arguments, same pictures, bit for bit."""
 
     def __init__(
-        self, seed: int, size: int = 256, *, supersample: int = 2, light: int | None = None, background: int | None = None
+        self,
+        seed: int,
+        size: int = 256,
+        *,
+        supersample: int = 2,
+        light: int | None = None,
+        background: int | None = None,
     ) -> None:
         if not 64 <= size <= 1024 or supersample < 1:
-            raise ValueError(f"puppet size {size} x{supersample}: size must be 64 to 1024 and supersample at least 1")
+            raise ValueError(
+                f"puppet size {size} x{supersample}: size must be 64 to 1024 and supersample at least 1"
+            )
         self.seed, self.size, self.supersample = seed, size, supersample
         self.who = traits(seed)
         self.description: dict[str, object] = self.who.readable()
@@ -42,7 +50,9 @@ class Puppet:
         self._body = Body(self.who, seed, side)
         atlas = build_atlas(self.who, seed, side, (float(key[0]), float(key[1])), gain)
         room = seed if background is None else background
-        stage = Stage(self.who, seed, room_light.exposed(gain**0.4), self._body.shell(), size * supersample, room)
+        stage = Stage(
+            self.who, seed, room_light.exposed(gain**0.4), self._body.shell(), size * supersample, room
+        )
         self._painter = Painter(self._body, atlas, lamps, stage, self.rest_pose, size, supersample)
 
     def _exposure(self) -> float:
@@ -84,5 +94,7 @@ class Puppet:
 def _checked(expression: F32) -> F32:
     row = np.asarray(expression, np.float32)
     if row.shape != (len(CONTROLS),):
-        raise ValueError(f"puppet expression has shape {row.shape}: give one value for each of {len(CONTROLS)} controls")
+        raise ValueError(
+            f"puppet expression has shape {row.shape}: give one value for each of {len(CONTROLS)} controls"
+        )
     return row

@@ -27,7 +27,9 @@ _STRIDE = 70.0
 class Painter:
     """Renders one body under one light, again and again."""
 
-    def __init__(self, body: Body, atlas: F32, light: Light, stage: Stage, rest: F32, size: int, supersample: int) -> None:
+    def __init__(
+        self, body: Body, atlas: F32, light: Light, stage: Stage, rest: F32, size: int, supersample: int
+    ) -> None:
         self.body, self.light, self.stage, self.rest = body, light, stage, rest
         self.size, self.supersample, self.side = size, supersample, size * supersample
         self.atlas = np.ascontiguousarray(atlas.reshape(-1, 4))
@@ -40,6 +42,8 @@ class Painter:
         # Light on strands takes their colour, except on black and white hair.
         tone = linear(HAIR_TONES[body.who.hair])
         self.sheen = (tone / tone.max()).astype(np.float32) ** 1.2
+        if body.who.style in ("cropped", "curly"):
+            self.sheen *= np.float32(0.4)  # curls scatter what straight strands line up
         centre = body.rest_points[self.sheets].mean(1)
         # Hanging hair shows its inside; on the skull the far side is always hidden.
         self.closed = (centre[:, 1] < -30) & (np.arange(len(self.sheets)) < len(body.hair.triangles))
@@ -82,8 +86,11 @@ class Painter:
         normal = body.current_normals(points)
         camera, turn, step = self.place(points, angles)
         pixels, depth = project(camera, self.side)
-        channels = self._channels(uv, normal, gap, turn)
-        parts = [scan(pixels, depth, self.solid, self.side, self.side), self._strands(pixels, depth, channels)]
+        channels = self._channels(row, uv, normal, gap, turn)
+        parts = [
+            scan(pixels, depth, self.solid, self.side, self.side),
+            self._strands(pixels, depth, channels),
+        ]
         shown = visible(parts, self.side**2)
         picture, far = self.behind(step)
         picture = picture.copy()
@@ -92,10 +99,12 @@ class Painter:
         picture[shown.pixel] = self._shade(shown, channels)
         return _encode(box_downsample(picture.reshape(self.side, self.side, 3), self.supersample))
 
-    def _channels(self, uv: F32, normal: F32, gap: float, turn: F64) -> F32:
+    def _channels(self, row: F32, uv: F32, normal: F32, gap: float, turn: F64) -> F32:
         """What is interpolated: atlas place, light, two highlights."""
         body = self.body
         light = self.vertex_light(normal, gap, turn)
+        folds = body.folds(row)
+        light[: len(folds)] *= folds[:, None]
         half = self.light.half_vectors(turn)
         shine = np.clip(normal @ half[:2].T, 0, 1) * body.openness[:, None] ** 0.3
         part = body.parts["hair"].vertices
@@ -142,7 +151,7 @@ class Painter:
         strand = shown.triangle >= len(self.solid)
         if strand.any():
             tint = tint.copy()
-            tint[strand] *= 0.3 + 0.7 * self.sheen
+            tint[strand] *= 0.3 * self.sheen.max() + 0.7 * self.sheen
         out += glint[:, None] * tint
         return out
 

@@ -28,6 +28,7 @@ HAIR_TONES = {
     "ginger": (158, 82, 38), "blond": (190, 150, 98), "grey": (140, 136, 132), "silver": (196, 192, 186),
 }  # fmt: skip
 
+
 def _mix(base: F32, colour: F32, amount: F32) -> F32:
     return base + (colour - base) * amount[..., None]
 
@@ -61,7 +62,9 @@ def _eyes(c: Canvas, who: Traits, out: F32) -> F32:
         lid = c.region(np.concatenate([c.landmarks[e.upper], c.landmarks[e.crease][::-1]]), 2.0)
         shade = np.float32([0.18, 0.24, 0.19]) * (1.0 if who.sex == "female" else 0.35)
         out = out * (1 - lid[..., None] * shade)
-        crease = np.exp(-((c.distance(c.landmarks[e.crease] * 0.55 + c.landmarks[e.upper[1:8]] * 0.45, 5) / 0.8) ** 2))
+        crease = np.exp(
+            -((c.distance(c.landmarks[e.crease] * 0.55 + c.landmarks[e.upper[1:8]] * 0.45, 5) / 0.8) ** 2)
+        )
         out = out * (1 - crease[..., None] * np.float32([0.22, 0.30, 0.28]))
         bag = np.exp(-((c.distance(c.landmarks[e.bag] + np.float32([0, 2.5]), 9) / 3.2) ** 2))
         out = out * (1 - bag[..., None] * np.float32([0.05, 0.09, 0.06]) * (0.6 + who.age / 40))
@@ -122,7 +125,12 @@ def _brows(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
         length = rng.uniform(3.5, 6.5, (count, 1)) * (0.75 + 0.25 * np.sin(np.pi * t / 4))[:, None]
         tips = roots + (outward + rise) * length * np.float32([1, 0.8])
         fade = np.clip(t * 1.3 + 0.35, 0, 1) * np.clip((4 - t) * 1.1 + 0.30, 0, 1)
-        hair = c.hairs(roots.astype(np.float32), tips.astype(np.float32), np.zeros((count, 2), np.float32), (fade * rng.uniform(0.10, 0.30, count)).astype(np.float32))
+        hair = c.hairs(
+            roots.astype(np.float32),
+            tips.astype(np.float32),
+            np.zeros((count, 2), np.float32),
+            (fade * rng.uniform(0.10, 0.30, count)).astype(np.float32),
+        )
         body = c.region(np.concatenate([a, b[::-1]]), 2.2) * (0.30 + 0.08 * who.brow)
         head = 1 - 0.55 * np.exp(-(((c.x - a[-1, 0]) / 3.0) ** 2)) * (np.abs(c.y - a[-1, 1]) < 12)
         out = _mix(out, tone, np.clip(hair * 1.1 + body * head, 0, 0.93))
@@ -134,7 +142,9 @@ def _hollows(c: Canvas, out: F32) -> F32:
         hole = np.clip(1.3 * c.blob((s * 8.0, 12.6), (3.5, 1.45)), 0, 1)
         out = out * (1 - 0.93 * hole)[..., None] ** np.float32([1, 1.25, 1.25])
         wing = c.landmarks[[129, 102, 64] if s < 0 else [358, 331, 294]]
-        out = out * (1 - 0.30 * np.exp(-((c.distance(wing, 6) / 1.5) ** 2)))[..., None] ** np.float32([1, 1.3, 1.3])
+        out = out * (1 - 0.30 * np.exp(-((c.distance(wing, 6) / 1.5) ** 2)))[..., None] ** np.float32(
+            [1, 1.3, 1.3]
+        )
     return out
 
 
@@ -146,7 +156,11 @@ def _age(c: Canvas, who: Traits, rng: np.random.Generator) -> F32:
     def line(points: F32, width: float, strength: float) -> None:
         nonlocal height
         d = c.distance(points, width * 4)
-        height = height - strength * np.exp(-((d / width) ** 2)) + 0.5 * strength * np.exp(-((d / (2.4 * width)) ** 2))
+        height = (
+            height
+            - strength * np.exp(-((d / width) ** 2))
+            + 0.5 * strength * np.exp(-((d / (2.4 * width)) ** 2))
+        )
 
     lm = c.landmarks
     for nose, lip in (((129, 203, 206, 216), 212), ((358, 423, 426, 436), 432)):
@@ -185,7 +199,14 @@ def _stubble(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
     grown = {"none": 0.20, "stubble": 0.55, "beard": 0.9, "full": 1.0}[who.beard]
     tone = linear(HAIR_TONES[who.hair])
     shadow = tone * 0.5 + linear(SKIN_TONES[who.skin]) * 0.22
-    out = _mix(out, shadow, mask * grown * (0.42 if who.beard != "none" else 0.5) * (0.75 if who.hair in ("grey", "ginger") else 1))
+    out = _mix(
+        out,
+        shadow,
+        mask
+        * grown
+        * (0.42 if who.beard != "none" else 0.5)
+        * (0.75 if who.hair in ("grey", "ginger") else 1),
+    )
     if who.beard == "none":
         return out
     count = {"stubble": 9000, "beard": 16000, "full": 16000}[who.beard]
@@ -195,13 +216,20 @@ def _stubble(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
     size = 1.4 if who.beard == "stubble" else 4.2
     lean = np.stack([roots[:, 0] * 0.006, np.ones(len(roots))], 1) + rng.normal(0, 0.28, (len(roots), 2))
     tips = roots + lean * size * rng.uniform(0.6, 1.2, (len(roots), 1))
-    hair = c.hairs(roots.astype(np.float32), tips.astype(np.float32), np.zeros_like(roots, np.float32), rng.uniform(0.04, 0.16, len(roots)).astype(np.float32))
+    hair = c.hairs(
+        roots.astype(np.float32),
+        tips.astype(np.float32),
+        np.zeros_like(roots, np.float32),
+        rng.uniform(0.04, 0.16, len(roots)).astype(np.float32),
+    )
     return _mix(out, tone * 0.8, np.clip(hair, 0, 0.85) * np.clip(mask * 2, 0, 1))
 
 
 def beard_mask(c: Canvas) -> F32:
     """Where a beard grows on the chart."""
-    lips = c.region(np.concatenate([c.landmarks[LIP_RINGS[0, 0]], c.landmarks[LIP_RINGS[0, 1, -2:0:-1]]]), 1.2)
+    lips = c.region(
+        np.concatenate([c.landmarks[LIP_RINGS[0, 0]], c.landmarks[LIP_RINGS[0, 1, -2:0:-1]]]), 1.2
+    )
     return np.where(c.position[..., 0] > 1e3, 0, beard_density(c.position) * (1 - lips)).astype(np.float32)
 
 
@@ -230,7 +258,12 @@ def skin_texture(who: Traits, seed: int, side: int, light_xy: tuple[float, float
     out = _eyes(c, who, out)
     out = _hollows(c, out)
     out = _stubble(c, who, rng, out)
-    gloss = 0.30 + 0.30 * c.blob((0, 0), (11, 24)) + 0.22 * c.blob((0, -72), (34, 18)) + 0.12 * c.blob((0, 62), (14, 10))
+    gloss = (
+        0.30
+        + 0.30 * c.blob((0, 0), (11, 24))
+        + 0.22 * c.blob((0, -72), (34, 18))
+        + 0.12 * c.blob((0, 62), (14, 10))
+    )
     gloss = gloss + 0.12 * sum(c.blob((s * 40, -8), (14, 10)) for s in (-1, 1))
     out, gloss = _lips(c, who, rng, out, gloss)
     out = _brows(c, who, rng, out)
@@ -240,7 +273,10 @@ def skin_texture(who: Traits, seed: int, side: int, light_xy: tuple[float, float
     per_mm = c.side / (2 * CHART_MM)
     dy, dx = np.gradient(relief)
     tilt = -(dx * light_xy[0] * per_mm[0] + dy * light_xy[1] * per_mm[1])
-    out = out * np.clip(1 + 0.16 * np.clip(tilt, -2.2, 2.2) + 0.05 * np.clip(relief, -3, 1), 0.5, 1.4)[..., None]
+    out = (
+        out
+        * np.clip(1 + 0.16 * np.clip(tilt, -2.2, 2.2) + 0.05 * np.clip(relief, -3, 1), 0.5, 1.4)[..., None]
+    )
     gloss = np.clip(gloss * (1 + 0.55 * pores + 0.15 * relief), 0, 1)
     gloss = gloss * (0.62 if who.skin in ("deep", "brown") else 1.0)
     return np.concatenate([np.clip(out, 0, 1), gloss[..., None]], -1).astype(np.float32)

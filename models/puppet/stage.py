@@ -23,7 +23,9 @@ I32 = NDArray[np.int32]
 class Stage:
     """Shoulders under a light; `at` places them in front of the camera and draws the picture behind the head."""
 
-    def __init__(self, who: Traits, seed: int, light: Light, head: tuple[F32, I32], side: int, background: int) -> None:
+    def __init__(
+        self, who: Traits, seed: int, light: Light, head: tuple[F32, I32], side: int, background: int
+    ) -> None:
         self.wardrobe = Wardrobe(who, seed)
         self.side = side
         self.light = light
@@ -36,18 +38,25 @@ class Stage:
         pieces.append((plug, plug_tri, np.zeros(len(plug), np.float32), 2.0))
         starts = np.cumsum([0] + [len(p[0]) for p in pieces])
         self.points = np.concatenate([p[0] for p in pieces]).astype(np.float32)
-        self.triangles = np.concatenate([p[1] + s for p, s in zip(pieces, starts, strict=False)]).astype(np.int32)
+        self.triangles = np.concatenate([p[1] + s for p, s in zip(pieces, starts, strict=False)]).astype(
+            np.int32
+        )
         normal = normals(self.points, self.triangles)
         if (normal * (self.points - [0, 250, 110]))[: len(body)].sum() < 0:
             self.triangles, normal = self.triangles[:, ::-1].copy(), -normal
-        blockers = np.concatenate([self.points, head[0]]), np.concatenate([self.triangles, head[1] + len(self.points)])
+        blockers = (
+            np.concatenate([self.points, head[0]]),
+            np.concatenate([self.triangles, head[1] + len(self.points)]),
+        )
         answer = transfer(self.points, self.triangles, normal, blockers)
         answer = smooth_vertices(answer, self.triangles, 1)
         shade = answer @ light.coefficients(np.eye(3)) * np.clip(answer[:, :1] / 0.282, 0.1, 1) ** 0.5
         around = np.concatenate([p[2] for p in pieces])
         kind = np.concatenate([np.full(len(p[0]), p[3]) for p in pieces])
-        # The skin inside a collar is lit by the neck beside it, which the shadows know nothing of.
-        shade = np.where(kind[:, None] > 1.5, np.maximum(shade, 0.42 * np.median(shade[: len(body)], axis=0)), shade)
+        # Clothes' insides face away from every lamp, and the throat is lit by the neck beside it:
+        # neither is as black as the shadows alone would have it.
+        usual = np.median(shade[: len(body)], axis=0)
+        shade = np.maximum(shade, np.where(kind > 1.5, 0.62, 0.22)[:, None] * usual)
         self.values = np.column_stack([self.points, np.maximum(shade, 0.01), around, kind]).astype(np.float32)
         self.room = backdrop(background, side).reshape(-1, 3)
 

@@ -35,7 +35,10 @@ def _spline(points: F32, steps: F32) -> F32:
     f = (steps - i).reshape(-1, *[1] * (points.ndim - 1))
     at = [points[np.clip(i + k, 0, len(points) - 1)] for k in (-1, 0, 1, 2)]
     return 0.5 * (
-        (-f + 2 * f**2 - f**3) * at[0] + (2 - 5 * f**2 + 3 * f**3) * at[1] + (f + 4 * f**2 - 3 * f**3) * at[2] + (f**3 - f**2) * at[3]
+        (-f + 2 * f**2 - f**3) * at[0]
+        + (2 - 5 * f**2 + 3 * f**3) * at[1]
+        + (f + 4 * f**2 - 3 * f**3) * at[2]
+        + (f**3 - f**2) * at[3]
     )
 
 
@@ -50,7 +53,11 @@ def _build(who: Traits, rows: F32) -> F32:
     wide = np.float32([1 + 0.10 * (who.sex == "male") - 0.06 * (who.sex == "female") + 0.05 * who.neck, 1, 1])
     near = np.linspace(0, 1, len(rows))[:, None, None]
     slim = 1 + (0.12 * who.neck) * (1 - near)
-    return rows * (1 + (wide - 1) * np.clip(near * 2, 0, 1)) * np.concatenate([slim, np.ones_like(slim), np.ones_like(slim)], -1)
+    return (
+        rows
+        * (1 + (wide - 1) * np.clip(near * 2, 0, 1))
+        * np.concatenate([slim, np.ones_like(slim), np.ones_like(slim)], -1)
+    )
 
 
 def torso(who: Traits) -> tuple[F32, I32]:
@@ -72,9 +79,13 @@ _PROFILES = {
 def throat(who: Traits) -> tuple[F32, I32]:
     """Skin that closes the clothes' opening around the neck."""
     ring = _loops(_build(who, _ROWS))[0]
-    inner = ring * np.float32([0.55, 1, 1]) * np.float32([1, 1, 0.55]) + np.float32([0, -3, 110 * 0.45])
-    points = np.concatenate([ring + np.float32([0, 2, 1.5]), inner]).astype(np.float32)
-    return points, grid_triangles(2, _COLUMNS, closed=True)
+    # It climbs to the neck, so that no moat shows between neck and clothes.
+    middle = np.float32([0, 0, 108])
+    rows = [ring + np.float32([0, 2, 1.5])]
+    for shrink, climb in ((0.91, 5), (0.80, 13), (0.66, 22)):
+        rows.append((ring - middle) * np.float32([shrink, 1, shrink]) + middle - np.float32([0, climb, 0]))
+    points = np.concatenate(rows).astype(np.float32)
+    return points, grid_triangles(4, _COLUMNS, closed=True)[:, ::-1].copy()
 
 
 def _spread(points: F32, triangles: I32, turn: F32) -> tuple[F32, I32]:
@@ -107,7 +118,11 @@ def collar(who: Traits, kind: str) -> tuple[F32, I32, F32]:
         scale = 0.9 + 0.35 * np.exp(-((turn / 0.2) ** 2))
     flat = out * [1, 0, 1]
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
-    points = ring[None] + profile[:, :1, None] * flat[None] + (profile[:, 1] [:, None] * scale)[..., None] * np.float32([0, 1, 0])
+    points = (
+        ring[None]
+        + profile[:, :1, None] * flat[None]
+        + (profile[:, 1][:, None] * scale)[..., None] * np.float32([0, 1, 0])
+    )
     triangles = grid_triangles(len(profile), _COLUMNS, closed=True)
     if kind == "shirt":
         points, triangles = _spread(points, triangles, turn)

@@ -14,7 +14,9 @@ __all__ = ["ACTION_UNITS", "MOUTH", "FrameTruth", "action_units", "measures"]
 
 F32 = NDArray[np.float32]
 
-ACTION_UNITS: tuple[str, ...] = tuple(f"AU{n:02d}_r" for n in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45))
+ACTION_UNITS: tuple[str, ...] = tuple(
+    f"AU{n:02d}_r" for n in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+)
 
 # The 80 lip landmarks, ring by ring from the outer one; corners shared by both lips appear once.
 MOUTH: NDArray[np.int64] = np.array(list(dict.fromkeys(LIP_RINGS.ravel().tolist())))
@@ -40,7 +42,12 @@ def action_units(row: F32) -> F32:
     c = {name: float(row[i]) for name, i in INDEX.items()}
     smile = max(c["smile_left"], c["smile_right"])
     parted = max(
-        1.6 * c["lower_drop"], 1.6 * c["upper_raise"], 0.8 * c["lips_round"], 1.4 * c["lips_funnel"], 0.9 * c["lower_tuck"], 2.2 * c["jaw_open"]
+        1.6 * c["lower_drop"],
+        1.6 * c["upper_raise"],
+        0.8 * c["lips_round"],
+        1.4 * c["lips_funnel"],
+        0.9 * c["lower_tuck"],
+        2.2 * c["jaw_open"],
     ) * (1 - max(c["lips_close"], c["lips_press"]))
     values = {
         "AU01_r": c["brow_inner_raise"],
@@ -70,5 +77,7 @@ def measures(landmarks: F32) -> tuple[float, float, float]:
     scale = float(np.linalg.norm(centres[0] - centres[1])) + 1e-9
     gap = float(np.linalg.norm(landmarks[13] - landmarks[14])) / scale
     width = float(np.linalg.norm(landmarks[61] - landmarks[291])) / scale
-    eye = float(np.mean([np.linalg.norm(landmarks[e.upper[4]] - landmarks[e.lower[4]]) for e in EYES])) / scale
+    eye = (
+        float(np.mean([np.linalg.norm(landmarks[e.upper[4]] - landmarks[e.lower[4]]) for e in EYES])) / scale
+    )
     return gap, width, eye

@@ -40,7 +40,25 @@ LIMITS = [
     ("iris", 0.04, True),
     ("closed_gap", 0.06, True),
 ]
-MOVING = ["jaw_open", "lips_close", "lips_round", "lips_funnel", "lips_wide", "upper_raise", "lower_drop", "smile_left", "smile_right", "lid_left", "lid_right", "gaze_x", "gaze_y", "brow_inner_raise", "brow_outer_raise", "brow_lower", "tongue_up"]
+MOVING = [
+    "jaw_open",
+    "lips_close",
+    "lips_round",
+    "lips_funnel",
+    "lips_wide",
+    "upper_raise",
+    "lower_drop",
+    "smile_left",
+    "smile_right",
+    "lid_left",
+    "lid_right",
+    "gaze_x",
+    "gaze_y",
+    "brow_inner_raise",
+    "brow_outer_raise",
+    "brow_lower",
+    "tongue_up",
+]
 
 
 def wander(rng: np.random.Generator, frames: int, pace: float) -> np.ndarray:

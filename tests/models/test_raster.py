@@ -49,7 +49,9 @@ def test_a_mesh_has_no_cracks_and_no_double_cover() -> None:
     grid = np.stack(np.meshgrid(np.linspace(2, 62, n), np.linspace(2, 62, n)), -1)
     grid[1:-1, 1:-1] += rng.uniform(-2, 2, (n - 2, n - 2, 2))
     a = (np.arange(n - 1)[:, None] * n + np.arange(n - 1)).ravel()
-    triangles = np.concatenate([np.stack([a, a + 1, a + n], 1), np.stack([a + 1, a + n + 1, a + n], 1)]).astype(np.int32)
+    triangles = np.concatenate(
+        [np.stack([a, a + 1, a + n], 1), np.stack([a + 1, a + n + 1, a + n], 1)]
+    ).astype(np.int32)
     points = grid.reshape(-1, 2).astype(np.float32)
     found = scan(points, np.ones(n * n, np.float32), triangles, 64, 64, cull=False)
     cover = np.bincount(found.pixel, minlength=64 * 64).reshape(64, 64)
