@@ -82,6 +82,6 @@ def _page(home: Home, ledger: Ledger, filmed: Filmed, tree: Node, beside: Path) 
         f"<style>{STYLE}{PAGE_STYLE}</style>"
         "<h1>memdub: a puppet, ingested</h1>"
         "<p>Nobody is shown: this person, the voice and every movement are made by memdub.</p>"
-        f'<video src="{html.escape(video)}" controls loop></video><dl>{rows}</dl>'
+        f'<video src="{html.escape(video)}#t=0.8" controls loop></video><dl>{rows}</dl>'
         f'<h2>Where the clip came from</h2><div class="scroll">{lineage_svg(tree)}</div></html>\n'
     )

@@ -3,14 +3,13 @@
 Called by `tasks`, and by `flows` to read. Format 3, no consolidated metadata; a shard is the unit of writing.
 """
 
-from storage.clips.catalogue import ACTION_UNITS, STANDARD, SYMBOLS, standard
+from storage.clips.catalogue import STANDARD, SYMBOLS, standard
 from storage.clips.drafts import create, discard, open_clip
 from storage.clips.group import ClipGroup
 from storage.clips.regions import Region
 from storage.clips.specs import ArraySpec
 
 __all__ = [
-    "ACTION_UNITS",
     "STANDARD",
     "SYMBOLS",
     "ArraySpec",

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from storage.clips.specs import ArraySpec, check_specs, single_shard
 from storage.errors import RequestError
+from storage.openface import ACTION_UNITS
 
-__all__ = ["ACTION_UNITS", "STANDARD", "SYMBOLS", "Row", "standard"]
+__all__ = ["STANDARD", "SYMBOLS", "Row", "standard"]
 
-ACTION_UNITS = tuple(f"AU{n:02}" for n in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45))
 SYMBOLS = (" ", *"abcdefghijklmnopqrstuvwxyz", "'", "<blank>")
 SPEECH_RATE = 50.0
 
@@ -76,7 +76,7 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "channel": ("red", "green", "blue"),
     "component": ("pitch", "yaw", "roll", "x", "y", "z"),
     "eye": ("image_left", "image_right"),
-    "action_unit": ACTION_UNITS,
+    "action_unit": tuple(f"AU{n:02}" for n in ACTION_UNITS),
     "symbol": SYMBOLS,
 }
 

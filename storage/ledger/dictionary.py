@@ -31,6 +31,10 @@ gc` removes them.
 The folder's key is called `slug` and not `identity` because readers guess the type of folder names,
 and an identity called `007` must not become the number 7; the column `identity` is in the files, as
 text.
+
+Lakehouse formats (Delta, Iceberg) do not give this: their compaction leaves the old files beside the
+new ones until they are vacuumed, and Delta's checkpoints are Parquet files under the table as well, so
+a reader without their library sees rows more than once.
 """
 
 

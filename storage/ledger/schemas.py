@@ -11,12 +11,11 @@ from typing import Literal
 
 import pyarrow as pa
 
-__all__ = ["ACTION_UNITS", "TABLES", "TableSpec"]
+from storage.openface import ACTION_UNITS
+
+__all__ = ["TABLES", "TableSpec"]
 
 Partition = Literal["slug", "month"]
-
-# OpenFace's seventeen, in its order.
-ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 
 
 @dataclass(frozen=True)

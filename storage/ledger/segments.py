@@ -36,6 +36,7 @@ SEGMENT_ROWS = 1024
 SEGMENT_BYTES = 2 * 2**20
 # A reader that holds a footer older than this has given up long ago.
 COMPACT_AFTER_SECONDS = 600.0
+WORTH_FREEING = 2**16
 MAGIC = b"PAR1"
 ATTEMPTS = 200
 
@@ -200,10 +201,12 @@ def _punch(objects: LocalObjects, key: str, idle_seconds: float) -> int:
     path = objects.root / key
     with objects.exclusive(key.rpartition("/")[0]):
         stat = path.stat()
-        if time.time() - stat.st_mtime < idle_seconds or stat.st_blocks * 512 < 2**16:
+        if time.time() - stat.st_mtime < idle_seconds:
             return 0
         data = path.read_bytes()
         live = _live_offset(data)
+        if stat.st_blocks * 512 - (len(data) - live) < WORTH_FREEING:
+            return 0
         temporary = path.with_name(f".tmp-compact-{path.name}.part")
         with temporary.open("wb") as file:
             file.write(MAGIC)
