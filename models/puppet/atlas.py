@@ -52,7 +52,6 @@ def _eye(who: Traits, rng: np.random.Generator, side: int) -> F32:
     u, v = (2 * c - 1 for c in _grid(EYE, side))
     r = np.hypot(u, v) * 1.15 / 0.42
     turn = np.arctan2(v, u)
-    rays = np.stack([np.cos(turn), np.sin(turn)])
     fibre = sum(
         np.cos(k * turn + rng.uniform(0, 6) + 2 * r * rng.normal()) / k**0.4 for k in (17, 23, 31, 43, 57)
     )
@@ -69,7 +68,6 @@ def _eye(who: Traits, rng: np.random.Generator, side: int) -> F32:
     )
     white = white * (1 - 0.06 * (veins * smoothstep(r, 1.4, 2.6))[..., None] * np.float32([0.4, 1.5, 1.5]))
     out = iris + (white - iris) * smoothstep(r, 0.97, 1.10)[..., None]
-    del rays
     return np.concatenate([np.clip(out, 0, 1), np.ones((*shape, 1))], -1)
 
 
@@ -95,14 +93,14 @@ def _teeth(who: Traits, rng: np.random.Generator, side: int) -> F32:
 
 
 def _mouth(rng: np.random.Generator, side: int) -> F32:
-    u, v = _grid(MOUTH, side)
+    u, _ = _grid(MOUTH, side)
     bumps = noise(rng, u.shape, (40, 40))
     tone = linear((190, 96, 92)) * (1 + 0.10 * bumps)[..., None]
     tone = tone * (1 - 0.35 * np.exp(-(((u - 0.5) / 0.05) ** 2)))[..., None]
     return np.concatenate([np.clip(tone, 0, 1), (0.5 + 0.2 * bumps)[..., None]], -1)
 
 
-def _strands(u: F32, v: F32, rng: np.random.Generator, count: int) -> tuple[F32, F32]:
+def _strands(u: F32, rng: np.random.Generator, count: int) -> tuple[F32, F32]:
     """Strand brightness and height of many thin strands along v."""
     tall = np.float32(0.012) * noise(rng, u.shape, (5, 6))
     column = ((u + tall) % 1 * count).astype(int) % count
@@ -113,11 +111,11 @@ def _strands(u: F32, v: F32, rng: np.random.Generator, count: int) -> tuple[F32,
 
 def _hair(who: Traits, rng: np.random.Generator, side: int) -> F32:
     """Strands run down the region; the fourth channel is how far out a strand still is opaque."""
-    u, v = _grid(HAIR, side)
+    u, _ = _grid(HAIR, side)
     if who.style in ("cropped", "curly"):
         return _coils(who, rng, u.shape)
     count = max(u.shape[1] * 4 // 9, 8)  # finer strands than two texels would only glitter
-    tone, reach = _strands(u, v, rng, count)
+    tone, reach = _strands(u, rng, count)
     clump = noise(rng, u.shape, (2, 22))
     base = linear(HAIR_TONES[who.hair])
     value = 1 + 0.22 * tone + 0.10 * clump

@@ -45,7 +45,7 @@ def beard_density(p: F32) -> F32:
     cheeks = _step(y - line, -8, 10)
     front = 1 - _step(x, 22, 32)
     moustache = _step(y, 9.0, 14) * front * (1 - _step(y, 30, 36)) * (0.35 + 0.65 * _step(x, 1, 7))
-    side = _step(x, 58, 64) * _step(y, -22, -8) * (1 - _step(z, 66, 74))
+    side = _step(x, 58, 64) * _step(y, -36, -22) * (1 - _step(z, 66, 74))
     bare = 0.35 * np.exp(-((x / 12) ** 2) - ((y - 47) / 4) ** 2)
     bare = bare + 0.3 * np.exp(-(((x - 17) / 7) ** 2) - ((y - 48) / 4) ** 2)
     behind = 1 - _step(z - np.clip(60 - y, 0, 60) * 0.3, 52, 64)

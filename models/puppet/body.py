@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,54 +55,48 @@ class Body:
         self.hair: Hair = hair(who, seed)
         self.beard: Beard = beard(who)
         self.parts: dict[str, Part] = {}
-        self._collect(tongue_uv, tongue_tri)
+        self._collect(self._pieces(tongue_uv, tongue_tri))
         self._light()
 
-    def _collect(self, tongue_uv: F32, tongue_tri: I32) -> None:
-        face, side = skin(), self.side
-        pieces: list[tuple[str, I32, F32]] = [
-            ("skin", face.triangles, at.place(face.chart / 2 + 0.5, at.SKIN, side))
-        ]
-        for k, (_, uv, tri, _) in enumerate(self._ears):
-            centre = np.float32([0.5 + (k - 0.5) * 0.90, 0.55])
-            pieces.append((f"ear{k}", tri, at.place(centre + uv * 0.03, at.SKIN, side)))
-        for k, ball in enumerate(self.balls):
-            pieces.append((f"eye{k}", ball.triangles, at.place(ball.directions[:, :2], at.EYE, side)))
+    def _pieces(self, tongue_uv: F32, tongue_tri: I32) -> list[tuple[str, I32, F32]]:
+        """Name, triangles and atlas places of every part, in the order of `vertices`."""
+        face, side, ears, teeth = skin(), self.side, self._ears, self._teeth
+        out = [("skin", face.triangles, at.place(face.chart / 2 + 0.5, at.SKIN, side))]
         for k in (0, 1):
-            pieces.append((f"margin{k}", eyes.margin_triangles(k), self._margin_uv()))
-        for k, (_, uv, tri) in enumerate(self._teeth):
-            pieces.append(
-                (
-                    f"teeth{k}",
-                    tri,
-                    at.place(np.stack([uv[:, 0], (uv[:, 1] + 0.75) / 1.75], 1), at.TEETH, side),
-                )
+            beside = np.float32([0.5 + (k - 0.5) * 0.90, 0.55])
+            out.append((f"ear{k}", ears[k][2], at.place(beside + ears[k][1] * 0.03, at.SKIN, side)))
+        out += [
+            (f"eye{k}", b.triangles, at.place(b.directions[:, :2], at.EYE, side))
+            for k, b in enumerate(self.balls)
+        ]
+        out += [(f"margin{k}", eyes.margin_triangles(k), self._margin_uv()) for k in (0, 1)]
+        for k in (0, 1):
+            u, v = teeth[k][1].T
+            out.append(
+                (f"teeth{k}", teeth[k][2], at.place(np.stack([u, (v + 0.75) / 1.75], 1), at.TEETH, side))
             )
-        pieces.append(("tongue", tongue_tri, at.place(tongue_uv, at.MOUTH, side)))
+        out.append(("tongue", tongue_tri, at.place(tongue_uv, at.MOUTH, side)))
         rows = np.repeat(np.arange(mouth.CAVITY_ROWS), 20) / mouth.CAVITY_ROWS
         columns = np.tile(np.arange(20), mouth.CAVITY_ROWS) / 20
-        pieces.append(
-            (
-                "cavity",
-                mouth.cavity_triangles(),
-                at.place(np.stack([0.1 + 0.25 * columns, rows], 1), at.MOUTH, side),
-            )
-        )
-        pieces += [("hair", self.hair.triangles, at.place(self.hair.places, at.HAIR, side, wrap=True))]
+        bag = np.stack([0.1 + 0.25 * columns, rows], 1)
+        out.append(("cavity", mouth.cavity_triangles(), at.place(bag, at.MOUTH, side)))
+        out.append(("hair", self.hair.triangles, at.place(self.hair.places, at.HAIR, side, wrap=True)))
         strip = np.stack([np.tile(np.linspace(0, 1, 17), 2), np.repeat([0.02, 0.98], 17)], 1)
         # Lower lashes start beyond the dark root line of the texture: single hairs, no line.
         lash = np.concatenate([strip, strip * [1, 0.6] + [0, 0.36]])
-        pieces += [(f"lash{k}", eyes.lash_triangles(), at.place(lash, at.LASH, side)) for k in (0, 1)]
-        pieces.append(("beard", self.beard.triangles, at.place(self.beard.places, at.HAIR, side, wrap=True)))
+        out += [(f"lash{k}", eyes.lash_triangles(), at.place(lash, at.LASH, side)) for k in (0, 1)]
+        out.append(("beard", self.beard.triangles, at.place(self.beard.places, at.HAIR, side, wrap=True)))
+        return out
+
+    def _collect(self, pieces: list[tuple[str, I32, F32]]) -> None:
+        """Number the vertices and triangles of all parts through."""
         vertex = triangle = 0
         for name, tri, uv in pieces:
-            self.parts[name] = Part(
-                name, slice(vertex, vertex + len(uv)), slice(triangle, triangle + len(tri))
-            )
+            span = slice(vertex, vertex + len(uv)), slice(triangle, triangle + len(tri))
+            self.parts[name] = Part(name, *span)
             vertex, triangle = vertex + len(uv), triangle + len(tri)
-        self.triangles = np.concatenate(
-            [tri + self.parts[name].vertices.start for name, tri, _ in pieces]
-        ).astype(np.int32)
+        moved = [tri + self.parts[name].vertices.start for name, tri, _ in pieces]
+        self.triangles = np.concatenate(moved).astype(np.int32)
         self.uv = np.concatenate([uv for _, _, uv in pieces]).astype(np.float32)
         self.inside = slice(self.parts["teeth0"].vertices.start, self.parts["cavity"].vertices.stop)
         self.wet_start, self.wet_stop = self.parts["eye0"].triangles.start, self.parts["eye1"].triangles.stop
@@ -178,7 +173,7 @@ class Body:
         blockers = np.concatenate(
             [self.triangles[s] for s in solid] + [self.hair.solid + self.parts["hair"].vertices.start]
         )
-        answer = transfer(points, self.triangles, self.rest_normals, (points, blockers))
+        answer = transfer(points, self.rest_normals, (points, blockers))
         answer *= np.clip(answer[:, :1] / 0.282095, 0.05, 1) ** 0.45
         answer[self.parts["hair"].vertices] *= self.hair.depth[:, None]
         self._fold = _fold_weights(skin().face @ figure().mean[:468])
@@ -254,7 +249,7 @@ def _fold_weights(p: F32) -> F32:
     for path in ((129, 203, 206, 216, 212), (358, 423, 426, 436, 432)):
         line = figure().mean[list(path)]
         near = np.full(len(p), np.inf)
-        for a, b in zip(line, line[1:], strict=False):
+        for a, b in pairwise(line):
             t = np.clip((p - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
             near = np.minimum(near, np.linalg.norm(p - a - t[:, None] * (b - a), axis=1))
         columns.append(np.exp(-((near / 3.4) ** 2)))

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from models.puppet.expression import CONTROLS, INDEX
 from models.puppet.figure import EYES, LIP_RINGS, RIM, figure
+from models.puppet.lids import move_lids
+from models.puppet.lips import lip_moves, sealed
 from models.puppet.mesh import extend
 
 __all__ = ["JAW_AXIS", "JAW_RANGE", "Deformer", "jaw_rotation"]
@@ -25,9 +27,9 @@ _CHIN = np.array([18, 200, 199, 175, 152, 83, 313, 201, 421, 208, 428, 171, 396,
 _NOSE = np.array([1, 4, 5, 195, 197, 6, 168, 2, 94, 19, 98, 327, 64, 294, 48, 278, 129, 358, 49, 279])
 _CHEEK = np.array([50, 280, 205, 425, 117, 346, 118, 347, 36, 266])
 _FOLD = np.array([206, 426, 207, 427, 212, 432, 216, 436])
-_BROW_IN, _BROW_MID, _BROW_OUT = (
-    np.array(v) for v in ([107, 55, 66, 65, 336, 285, 296, 295], [105, 52, 334, 282], [70, 46, 63, 53, 300, 276, 293, 283])
-)  # fmt: skip
+_BROW_IN = np.array([107, 55, 66, 65, 336, 285, 296, 295])
+_BROW_MID = np.array([105, 52, 334, 282])
+_BROW_OUT = np.array([70, 46, 63, 53, 300, 276, 293, 283])
 _FOREHEAD = np.array([10, 151, 109, 338, 67, 297, 103, 332, 54, 284, 21, 251, 162, 389])
 
 
@@ -41,7 +43,7 @@ class Deformer:
     """Moves one person's 478 landmarks (iris points are left to the eyes)."""
 
     def __init__(self, neutral: F32) -> None:
-        self.neutral = _sealed(neutral[:468])
+        self.neutral = sealed(neutral[:468])
         mean, triangles = figure().mean[:468], figure().triangles
         lips = np.unique(LIP_RINGS)
         eyes = np.unique(np.concatenate([np.concatenate(e[:2]) for e in EYES]))
@@ -79,7 +81,7 @@ class Deformer:
         return self._spread @ values
 
     def _mouth_bases(self) -> None:
-        for name, move in _lip_moves(self.neutral[LIP_RINGS]).items():
+        for name, move in lip_moves(self.neutral[LIP_RINGS]).items():
             self._basis[INDEX[name]] = self._lip_field(move)
 
     def _face_bases(self, mean: F32, triangles: NDArray[np.int32]) -> None:
@@ -138,8 +140,8 @@ class Deformer:
         turned = (p - JAW_AXIS) @ jaw_rotation(float(row[INDEX["jaw_open"]])).T + JAW_AXIS
         p = p + self._jaw[:, None] * (turned - p)
         p = self._seal(p, row)
-        for side, eye in enumerate(EYES):
-            p = _lids(p, eye, row, side)
+        for side in range(len(EYES)):
+            p = move_lids(p, row, side)
         return p.astype(np.float32)
 
     def _seal(self, p: F32, row: F32) -> F32:
@@ -155,99 +157,3 @@ class Deformer:
             [np.broadcast_to(meet * 0.32, (4, 11, 3)), np.broadcast_to(-meet * 0.68, (4, 11, 3))], 1
         )
         return p + self._lip_field(move * depth[:, None])
-
-
-def _sealed(neutral: F32) -> F32:
-    """Close the small gap that the averaged inner lips have."""
-    p = neutral.astype(np.float32).copy()
-    for k, share in ((3, 1.0), (2, 0.35)):
-        upper, lower = LIP_RINGS[k]
-        middle = (p[LIP_RINGS[3, 0]] + p[LIP_RINGS[3, 1]]) / 2
-        half = (p[LIP_RINGS[3, 1]] - p[LIP_RINGS[3, 0]]) / 2 * share
-        if k == 3:
-            p[upper], p[lower] = middle, middle
-        else:
-            p[upper[1:10]] += half[1:10]
-            p[lower[1:10]] -= half[1:10]
-    return p
-
-
-def _lip_moves(lips: F32) -> dict[str, F32]:
-    """Displacements of the lip rings (4, 2, 11, 3) for every mouth control."""
-    x = lips[..., 0]
-    corner = np.abs(x).max()
-    share = np.broadcast_to(np.abs(np.arange(11) - 5) / 5, x.shape)
-    hump = 1 - share**2
-    lower = np.zeros(x.shape, np.float32)
-    lower[:, 1] = 1
-    upper = 1 - lower
-    ring = np.broadcast_to(np.arange(4)[:, None, None] / 3, x.shape)
-    side = np.sign(x)
-    tip = share**3
-    seam = lips[3].mean(0)[None, None]
-
-    def make(dx: F32, dy: F32, dz: F32) -> F32:
-        full = [np.broadcast_to(np.asarray(d, np.float32), x.shape) for d in (dx, dy, dz)]
-        return np.stack(full, -1)
-
-    open_round = hump * (lower * 3.4 - upper * 2.0)
-    moves = {
-        "lips_round": make(-0.31 * x, open_round, -(5.0 * (1 - 0.35 * share)) - ring * 0.5 * hump),
-        "lips_funnel": make(
-            -0.22 * x, hump**0.5 * (lower * 5.0 - upper * 4.2), -(5.5 * (1 - 0.3 * share)) + ring
-        ),
-        "lips_wide": make(0.21 * x, -tip * 0.8 + hump * 0.5 * (lower - upper) * ring, 2.8 * share**1.5 + 0.8),
-        "lower_tuck": make(
-            0 * x, lower * hump * (-1.6 - 1.4 * (1 - ring)) - upper * hump * 3.4, lower * hump * 4.6
-        ),
-        "upper_raise": make(0 * x, -upper * (1 - 0.7 * share**2) * 6.0, -upper * hump * 0.6),
-        "lower_drop": make(0 * x, lower * (1 - 0.75 * share**2) * 7.0, -lower * hump * 0.3),
-        "frown": make(0.04 * x, 6.5 * share**2, 0.8 * tip),
-        "dimple": make(side * tip * 2.6, -0.4 * tip, 3.2 * tip),
-        "chin_raise": make(
-            0 * x, -hump * (0.8 + 1.6 * lower * (1 - ring)), -lower * hump * 2.2 * (1 - 0.4 * ring)
-        ),
-    }
-    # Lips stretch thin around an open mouth.
-    thin = np.array([0, 0.12, 0.45, 1.0])[:, None, None] * hump**0.6
-    moves["jaw_open"] = make(0 * x, thin * (1.8 * lower - 2.4 * upper), 0 * x)
-    pressed = (seam[..., 1] - lips[..., 1]) * (0.55 - 0.25 * ring)
-    moves["lips_press"] = make(0.03 * x, pressed, 2.6 * ring * hump + 1.0 * hump)
-    for name, sign in (("smile_left", 1), ("smile_right", -1)):
-        part = 1 / (1 + np.exp(-sign * x / 4))
-        pull = share**1.6 * part
-        moves[name] = make(
-            side * 7.0 * pull, -6.0 * share**2.2 * part + 0.5 * hump * part, (4.2 * pull + 0.8 * part)
-        )
-    assert corner > 0
-    return moves
-
-
-def _lids(p: F32, eye: object, row: F32, side: int) -> F32:
-    """Upper lid slides to the lower one; wide and tight lids move both a little."""
-    e = EYES[side]
-    shut = float(row[INDEX["lid_right" if side == 0 else "lid_left"]])
-    wide, tight = float(row[INDEX["lid_wide"]]), float(row[INDEX["lid_tighten"]])
-    down = float(row[INDEX["gaze_y"]])
-    upper, lower = p[e.upper], p[e.lower]
-    gap = lower - upper
-    follow = 0.30 * down * (1 - shut)
-    part = np.clip(shut + 0.18 * tight * (1 - shut) - 0.20 * wide * (1 - shut) + follow, -0.45, 1)
-    raise_low = np.clip(0.06 * shut + 0.22 * tight * (1 - shut) - 0.05 * wide - 0.08 * down, -0.2, 0.5)
-    part = min(part, 1 - raise_low)
-    out = p.copy()
-    # Half-way the straight line would cut through the eyeball: bulge towards the viewer.
-    bulge = (
-        np.float32([0, 0, -1]) * (np.sin(np.pi * np.clip(part, 0, 1)) * 1.6 * _arch(len(e.upper)))[:, None]
-    )
-    out[e.upper] = upper + gap * part + bulge
-    out[e.lower] = lower - gap * raise_low
-    out[e.crease] += gap[1:8] * part * 0.42 + bulge[1:8] * 0.6
-    out[e.fold] += gap[2:7] * part * 0.10
-    out[e.bag] -= gap[2:7] * raise_low * 0.5
-    del eye
-    return out
-
-
-def _arch(count: int) -> F32:
-    return np.sin(np.pi * np.arange(count) / (count - 1)).astype(np.float32)

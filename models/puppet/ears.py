@@ -19,7 +19,7 @@ def _ridge(value: F32, at: float, width: float) -> F32:
 
 
 def ear(right: bool) -> tuple[F32, F32, NDArray[np.int32], F32]:
-    """Points (V, 3) of the ear on the picture's right or left, local places (V, 2), triangles, openness (V,)."""
+    """One ear: points (V, 3), local places (V, 2), triangles, openness to light (V,)."""
     r, angle = np.meshgrid(_ROWS, np.arange(_COLUMNS) / _COLUMNS * 2 * np.pi, indexing="ij")
     # Local axes: u to the back of the head, v down.
     outline = 1 + 0.12 * np.cos(angle) - 0.13 * np.sin(2 * angle - 0.5)
@@ -36,7 +36,7 @@ def ear(right: bool) -> tuple[F32, F32, NDArray[np.int32], F32]:
     behind = np.zeros(len(_ROWS))
     behind[-2:] = (-2.6, -9.0)
     x = 70.5 + 0.42 * (u + 15) + height + behind[:, None]
-    points = np.stack([x, v - 25.0 - 0.10 * u, 84.0 + u + 0.12 * v * -1], -1).reshape(-1, 3)
+    points = np.stack([x, v - 25.0 - 0.10 * u, 84.0 + u - 0.12 * v], -1).reshape(-1, 3)
     places = np.stack([u / 20, v / 34], -1).reshape(-1, 2)
     triangles = grid_triangles(len(_ROWS), _COLUMNS, closed=True)
     # Folds are too small for the shadow maps: their depth is told directly.

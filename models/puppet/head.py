@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.puppet.curves import catmull, spline
 from models.puppet.figure import LIP_RINGS, RIM, figure
 from models.puppet.mesh import grid_triangles, refine
 
-__all__ = ["NECK_RING", "Skin", "catmull", "skin", "skull_rings"]
+__all__ = ["NECK_RING", "Skin", "skin", "skull_rings"]
 
 F32 = NDArray[np.float32]
 
@@ -46,47 +47,14 @@ class Skin(NamedTuple):
     chart: F32  # (N + M, 2) seamless chart, about -1 to 1
 
 
-def catmull(points: F32, steps: int) -> F32:
-    """Weights (rows, len(points)) of a Catmull-Rom curve with `steps` samples between two points."""
-    count = len(points) if hasattr(points, "__len__") else int(points)
-    t = np.arange((count - 1) * steps + 1) / steps
-    i = np.minimum(t.astype(int), count - 2)
-    f = t - i
-    basis = (
-        np.stack([-f + 2 * f**2 - f**3, 2 - 5 * f**2 + 3 * f**3, f + 4 * f**2 - 3 * f**3, -(f**2) + f**3], 1)
-        * 0.5
-    )
-    out = np.zeros((len(t), count), np.float32)
-    for k in range(4):
-        at = np.clip(i + k - 1, 0, count - 1)
-        np.add.at(out, (np.arange(len(t)), at), basis[:, k])
-    return out
-
-
 def skull_rings(columns: int) -> F32:
     """Ring points (rings, columns, 3) in the order of the rim: top, right, bottom, left."""
-    half = catmull(np.zeros(9), columns // 8)
-    out = []
-    for ring in _RINGS:
-        full = np.concatenate([ring, ring[-2::-1] * np.float32([-1, 1, 1])])
-        padded = np.concatenate([full[-2:-1], full, full[1:2]])
-        weights = np.zeros((half.shape[0], 11), np.float32)
-        t = np.arange(columns + 1) / (columns / 8)
-        i = np.minimum(t.astype(int), 7)
-        f = t - i
-        basis = (
-            np.stack(
-                [-f + 2 * f**2 - f**3, 2 - 5 * f**2 + 3 * f**3, f + 4 * f**2 - 3 * f**3, -(f**2) + f**3], 1
-            )
-            * 0.5
-        )
-        curve = sum(basis[:, k, None] * padded[i + k] for k in range(4))
-        out.append(curve[:columns])
-        del weights
-    return np.stack(out).astype(np.float32)
+    full = np.concatenate([_RINGS, _RINGS[:, -2:0:-1] * np.float32([-1, 1, 1])], axis=1)
+    loop = np.concatenate([full[:, -1:], full, full[:, :2]], axis=1).transpose(1, 0, 2)
+    return spline(loop, 1 + np.arange(columns) / columns * 8).transpose(1, 0, 2).astype(np.float32)
 
 
-def _rim_loop(triangles: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+def _rim_loop(count: int) -> NDArray[np.int64]:
     """The refined rim in order, starting at landmark 10: landmarks and edge middles in turn."""
     coarse = figure().triangles
     pairs = np.sort(coarse[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
@@ -103,10 +71,6 @@ def _chart_landmarks() -> F32:
     p = figure().mean[:468].astype(np.float64)
     angle = np.arctan2(p[:, 0], 70 - p[:, 2])
     chart = np.stack([110 * np.sin(0.8 * angle), p[:, 1] + 8], 1)
-    for k, ring in enumerate(LIP_RINGS):
-        seam = (chart[LIP_RINGS[3, 0]] + chart[LIP_RINGS[3, 1]]) / 2
-        for row in ring:
-            chart[row, 1] += (seam[:, 1] - chart[row, 1]) * (0, 0, 0.05, 0.0)[k]
     upper, lower = LIP_RINGS[:, 0], LIP_RINGS[:, 1]
     inner = slice(1, 10)
     for k, share in ((1, 0.30), (2, 0.60), (3, 0.90)):
@@ -120,9 +84,9 @@ def _chart_landmarks() -> F32:
 def skin() -> Skin:
     mean, coarse = figure().mean[:468], figure().triangles
     face, fine = refine(mean, coarse)
-    rim = _rim_loop(fine, 468)
+    rim = _rim_loop(468)
     columns, rings = len(rim), len(_RINGS)
-    weights = catmull(np.zeros(rings + 1), _STEPS)[1:]
+    weights = catmull(rings + 1, _STEPS)[1:]
     rows = len(weights)
     loft = np.zeros((rows, columns, columns + rings * columns), np.float32)
     for c in range(columns):

@@ -26,7 +26,8 @@ def harmonics(d: F32) -> F32:
     x, y, z = d[:, 0], d[:, 1], d[:, 2]
     rows = [
         0.282095 * np.ones_like(x), 0.488603 * y, 0.488603 * z, 0.488603 * x,
-        1.092548 * x * y, 1.092548 * y * z, 0.315392 * (3 * z * z - 1), 1.092548 * x * z, 0.546274 * (x * x - y * y),
+        1.092548 * x * y, 1.092548 * y * z, 0.315392 * (3 * z * z - 1),
+        1.092548 * x * z, 0.546274 * (x * x - y * y),
         0.590044 * y * (3 * x * x - y * y), 2.890611 * x * y * z, 0.457046 * y * (5 * z * z - 1),
         0.373176 * z * (5 * z * z - 3), 0.457046 * x * (5 * z * z - 1), 1.445306 * z * (x * x - y * y),
         0.590044 * x * (x * x - 3 * y * y),
@@ -111,15 +112,8 @@ def _seen(points: F32, triangles: NDArray[np.int32], targets: F32, ray: F32, res
     return (nearest[cell[:, 1] * resolution + cell[:, 0]] > 2000 - targets @ ray - 3.0).astype(np.float32)
 
 
-def transfer(
-    points: F32,
-    triangles: NDArray[np.int32],
-    normal: F32,
-    blockers: tuple[F32, NDArray[np.int32]],
-    rays: int = 72,
-) -> F32:
+def transfer(points: F32, normal: F32, blockers: tuple[F32, NDArray[np.int32]], rays: int = 72) -> F32:
     """Answer of every vertex to the 16 harmonics, shadows by the blockers included: (V, 16)."""
-    del triangles
     targets = (points + 1.2 * normal).astype(np.float32)
     answer = np.zeros((len(points), 16), np.float32)
     directions = _sphere(rays)

@@ -45,7 +45,7 @@ def normals(points: F32, triangles: I32) -> F32:
 
 
 def weld_edges(triangles: I32) -> tuple[I32, I32]:
-    """Unique edges (E, 2) and, for every triangle, the edge opposite... between corners 01, 12, 20."""
+    """Unique edges (E, 2) and, for every triangle, its edges between corners 01, 12 and 20."""
     pairs = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
     edges, back = np.unique(pairs, axis=0, return_inverse=True)
     return edges.astype(np.int32), back.reshape(-1, 3).astype(np.int32)
@@ -96,15 +96,15 @@ def refine(places: F32, triangles: I32) -> tuple[F32, I32]:
     ).astype(np.int32)
     flat = np.concatenate([places, places[edges].mean(1)])
     matrix = extend(flat, split, np.arange(count))
-    for row, weights in _border_rows(triangles, edges, count):
+    for row, weights in _border_rows(triangles, edges):
         matrix[count + row] = 0
         for vertex, weight in weights:
             matrix[count + row, vertex] += weight
     return matrix, split
 
 
-def _border_rows(triangles: I32, edges: I32, count: int) -> list[tuple[int, list[tuple[int, float]]]]:
-    """Middles of border edges as curves along the border alone: lips and lids that meet stay closed between."""
+def _border_rows(triangles: I32, edges: I32) -> list[tuple[int, list[tuple[int, float]]]]:
+    """Middles of border edges as curves along the border alone: lips that meet stay closed between."""
     of = {tuple(e): i for i, e in enumerate(edges.tolist())}
     uses = np.bincount(weld_edges(triangles)[1].ravel(), minlength=len(edges))
     after: dict[int, list[int]] = {}
@@ -115,7 +115,6 @@ def _border_rows(triangles: I32, edges: I32, count: int) -> list[tuple[int, list
     for a, b in edges[uses == 1].tolist():
         before, beyond = (next(v for v in after[x] if v != y) for x, y in ((a, b), (b, a)))
         rows.append((of[(a, b)], [(before, -1 / 16), (a, 9 / 16), (b, 9 / 16), (beyond, -1 / 16)]))
-    del count
     return rows
 
 

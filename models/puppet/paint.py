@@ -79,7 +79,7 @@ class Canvas:
         self.position = self.position.reshape(side, side, 3)
         self.landmarks = (shape.chart[:468] * CHART_SCALE).astype(np.float32)
 
-        # Noise is looked up around the head, not on the chart, so that it is not stretched at the chart's border.
+        # Noise is looked up around the head: on the chart it would be stretched at the border.
         azimuth = np.arctan2(self.position[..., 0], 88 - self.position[..., 2])
         under = self.position[..., 1] + 0.6 * self.position[..., 2] * smoothstep(
             self.position[..., 1], 55, 85
@@ -141,7 +141,7 @@ class Canvas:
         for dx in (0, 1):
             for dy in (0, 1):
                 w = (f[:, 0] if dx else 1 - f[:, 0]) * (f[:, 1] if dy else 1 - f[:, 1]) * strength
-                cell = np.clip(base + [dx, dy], 0, self.side - 1)
+                cell = np.clip(base + np.array((dx, dy)), 0, self.side - 1)
                 out += np.bincount(cell[:, 1] * self.side + cell[:, 0], w, len(out)).astype(np.float32)
         return out.reshape(self.side, self.side)
 

@@ -20,7 +20,7 @@ __all__ = ["Painter"]
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 _ALPHA = ("hair", "lash0", "lash1", "beard")
-# Shoulders follow the head only when it has gone this far: motion leaves them, another framing takes them along.
+# Millimetres after which shoulders follow: motion leaves them, another framing takes them along.
 _STRIDE = 70.0
 
 
@@ -50,7 +50,7 @@ class Painter:
         self._stages: dict[tuple[int, ...], tuple[F32, F32]] = {}
 
     def place(self, points: F32, angles: F64) -> tuple[F32, F64, tuple[int, ...]]:
-        """Camera-frame points, the head's turn, and where the shoulders stand; the neck bends between them."""
+        """Camera-frame points, the head's turn, where the shoulders stand; the neck bends between."""
         turn = rotation(angles[:3])
         moved = points @ turn.T.astype(np.float32) + angles[3:].astype(np.float32)
         drift = turn @ PIVOT + angles[3:] - PIVOT - self.rest[3:]

@@ -21,7 +21,7 @@ I32 = NDArray[np.int32]
 
 
 class Stage:
-    """Shoulders under a light; `at` places them in front of the camera and draws the picture behind the head."""
+    """Shoulders under a light; `at` places them before the camera and draws what is behind the head."""
 
     def __init__(
         self, who: Traits, seed: int, light: Light, head: tuple[F32, I32], side: int, background: int
@@ -48,7 +48,7 @@ class Stage:
             np.concatenate([self.points, head[0]]),
             np.concatenate([self.triangles, head[1] + len(self.points)]),
         )
-        answer = transfer(self.points, self.triangles, normal, blockers)
+        answer = transfer(self.points, normal, blockers)
         answer = smooth_vertices(answer, self.triangles, 1)
         shade = answer @ light.coefficients(np.eye(3)) * np.clip(answer[:, :1] / 0.282, 0.1, 1) ** 0.5
         around = np.concatenate([p[2] for p in pieces])

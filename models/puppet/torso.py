@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.puppet.curves import spline
 from models.puppet.identity import Traits
 from models.puppet.mesh import grid_triangles
 
@@ -29,24 +30,11 @@ _ROWS = np.array(
 _COLUMNS = 80
 
 
-def _spline(points: F32, steps: F32) -> F32:
-    """Catmull-Rom through points (N, ..., 3) at fractional indices."""
-    i = np.clip(steps.astype(int), 0, len(points) - 2)
-    f = (steps - i).reshape(-1, *[1] * (points.ndim - 1))
-    at = [points[np.clip(i + k, 0, len(points) - 1)] for k in (-1, 0, 1, 2)]
-    return 0.5 * (
-        (-f + 2 * f**2 - f**3) * at[0]
-        + (2 - 5 * f**2 + 3 * f**3) * at[1]
-        + (f + 4 * f**2 - 3 * f**3) * at[2]
-        + (f**3 - f**2) * at[3]
-    )
-
-
 def _loops(rows: F32) -> F32:
     """Closed loops (rows, _COLUMNS, 3) from half outlines."""
     full = np.concatenate([rows, rows[:, -2:0:-1] * np.float32([-1, 1, 1])], axis=1)
     ring = np.concatenate([full[:, -1:], full, full[:, :2]], axis=1).transpose(1, 0, 2)
-    return _spline(ring, np.arange(_COLUMNS) / _COLUMNS * 8 + 1).transpose(1, 0, 2)
+    return spline(ring, np.arange(_COLUMNS) / _COLUMNS * 8 + 1).transpose(1, 0, 2)
 
 
 def _build(who: Traits, rows: F32) -> F32:
@@ -62,7 +50,7 @@ def _build(who: Traits, rows: F32) -> F32:
 
 def torso(who: Traits) -> tuple[F32, I32]:
     """The body under the clothes: points (V, 3), triangles."""
-    dense = _spline(_build(who, _ROWS), np.arange(0, len(_ROWS) - 1 + 1e-6, 0.25))
+    dense = spline(_build(who, _ROWS), np.arange(0, len(_ROWS) - 1 + 1e-6, 0.25))
     loops = _loops(dense.astype(np.float32))
     return loops.reshape(-1, 3).astype(np.float32), grid_triangles(len(loops), _COLUMNS, closed=True)
 
@@ -82,7 +70,7 @@ def throat(who: Traits) -> tuple[F32, I32]:
     # It climbs to the neck, so that no moat shows between neck and clothes.
     middle = np.float32([0, 0, 108])
     rows = [ring + np.float32([0, 2, 1.5])]
-    for shrink, climb in ((0.91, 5), (0.80, 13), (0.66, 22)):
+    for shrink, climb in ((0.92, 3), (0.80, 7), (0.60, 9)):
         rows.append((ring - middle) * np.float32([shrink, 1, shrink]) + middle - np.float32([0, climb, 0]))
     points = np.concatenate(rows).astype(np.float32)
     return points, grid_triangles(4, _COLUMNS, closed=True)[:, ::-1].copy()
@@ -112,7 +100,7 @@ def collar(who: Traits, kind: str) -> tuple[F32, I32, F32]:
     out /= np.linalg.norm(out, axis=1, keepdims=True)
     turn = np.minimum(np.arange(_COLUMNS), _COLUMNS - np.arange(_COLUMNS)) / (_COLUMNS / 2)
     profile = np.array(_PROFILES[kind], np.float32)
-    profile = _spline(profile, np.arange(0, len(profile) - 1 + 1e-6, 0.34)).astype(np.float32)
+    profile = spline(profile, np.arange(0, len(profile) - 1 + 1e-6, 0.34)).astype(np.float32)
     scale = np.ones(_COLUMNS)
     if kind == "shirt":
         scale = 0.9 + 0.35 * np.exp(-((turn / 0.2) ** 2))

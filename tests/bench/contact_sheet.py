@@ -19,10 +19,10 @@ from models.puppet import CONTROLS, INDEX, Puppet, about_neck
 VISEMES: dict[str, dict[str, float]] = {
     "rest": {},
     "aa": {"jaw_open": 0.62, "lower_drop": 0.25, "upper_raise": 0.15},
-    "ee": {"jaw_open": 0.1, "lips_wide": 0.9, "lower_drop": 0.5, "upper_raise": 0.4, "smile_left": 0.25, "smile_right": 0.25},
+    "ee": {"jaw_open": 0.1, "lips_wide": 0.9, "lower_drop": 0.5, "upper_raise": 0.4, "smile_left": 0.25},
     "oo": {"jaw_open": 0.18, "lips_round": 0.95},
     "f": {"jaw_open": 0.12, "lower_tuck": 0.9, "upper_raise": 0.3},
-    "smile": {"smile_left": 0.8, "smile_right": 0.8, "cheek_raise": 0.5, "lower_drop": 0.45, "upper_raise": 0.3},
+    "smile": {"smile_left": 0.8, "smile_right": 0.8, "cheek_raise": 0.5, "lower_drop": 0.4},
 }  # fmt: skip
 ANGLES = [(0, 0, 0), (2, 14, 1), (-2, -12, -2), (3, 22, 3), (-3, -20, 0), (2, 8, -4)]
 

@@ -162,7 +162,7 @@ def figures(seen: Seen) -> dict[str, float]:
     measured, true = np.stack(seen.measured), np.stack(seen.true)
     scale = _eye_distance(true)[:, None]
     ours = np.array([measures(t) for t in true])
-    # Both sides are divided by the true distance between the eyes: the mouth is judged, not the eyes' corners.
+    # Both are divided by the true distance between the eyes: the mouth is judged, not the eyes.
     theirs = np.array([measures(m) for m in measured]) * _eye_distance(measured)[:, None] / scale
     error = np.linalg.norm(measured - true, axis=2) / scale
     closed = ours[:, 0] < 0.005
