@@ -58,8 +58,10 @@ def _edge(low: F32, high: F32) -> tuple[F32, F32, F32]:
 def _spans(corner: F32, height: int, width: int) -> tuple[I64, I64, I64, I64]:
     """Rows crossed by each triangle: (triangle, row, first column, column count)."""
     # Both triangles at an edge walk it from the same end, so they agree on every crossing bit for bit.
-    order = np.argsort(corner[..., 1], axis=1, kind="stable")
-    top, middle, bottom = (np.take_along_axis(corner, order[:, k : k + 1, None], 1)[:, 0] for k in range(3))
+    each = np.arange(len(corner))
+    highest, lowest = corner[..., 1].argmin(1), corner[..., 1].argmax(1)
+    top, bottom = corner[each, highest], corner[each, lowest]
+    middle = corner[each, np.where(highest == lowest, highest, 3 - highest - lowest)]
     first = np.clip(np.ceil(top[:, 1] - np.float32(0.5)), 0, height).astype(np.int64)
     last = np.clip(np.ceil(bottom[:, 1] - np.float32(0.5)), 0, height).astype(np.int64)
     owner, step = _ragged(np.maximum(last - first, 0))

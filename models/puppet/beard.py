@@ -69,6 +69,8 @@ def beard(who: Traits) -> Beard:
     p = np.concatenate([face, shape.loft @ np.concatenate([rim, skull_rings(len(rim)).reshape(-1, 3)])])
     density = beard_density(p) * _lips_away(p)
     density[p[:, 2] > 62] = 0
+    if who.beard == "beard":
+        density *= _step(p[:, 1], -16, 2)
     # A thick moustache alone over the lips reads as a second mouth: there the paint must do.
     density *= np.maximum(_step(p[:, 1], 30, 38), _step(np.abs(p[:, 0]), 27, 33))
     chosen = (density[shape.triangles] > 0.04).all(1)

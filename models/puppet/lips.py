@@ -29,7 +29,7 @@ def lip_moves(lips: F32) -> dict[str, F32]:
         full = [np.broadcast_to(np.asarray(d, np.float32), x.shape) for d in (dx, dy, dz)]
         return np.stack(full, -1)
 
-    open_round = hump * (lower * 3.4 - upper * 2.0) + (1 - ring) * (1 - share) ** 0.5 * (lower - upper) * 1.1
+    open_round = hump * (lower * 2.8 - upper * 1.6) + (1 - ring) * (1 - share) ** 0.5 * (lower - upper) * 1.1
     moves = {
         "lips_round": make(-0.28 * x, open_round, -(7.0 * (1 - 0.35 * share)) - ring * 0.5 * hump),
         "lips_funnel": make(

@@ -45,8 +45,9 @@ class Painter:
         if body.who.style in ("cropped", "curly"):
             self.sheen *= np.float32(0.4)  # curls scatter what straight strands line up
         centre = body.rest_points[self.sheets].mean(1)
-        # Hanging hair shows its inside; on the skull the far side is always hidden.
-        self.closed = (centre[:, 1] < -30) & (np.arange(len(self.sheets)) < len(body.hair.triangles))
+        # Hair that stands off or hangs shows its inside; close to the skull the far side is always hidden.
+        on_skull = (centre[:, 1] < -30) & (np.arange(len(self.sheets)) < len(body.hair.triangles))
+        self.closed = on_skull & (body.who.style not in ("curly", "long", "bob"))
         self._stages: dict[tuple[int, ...], tuple[F32, F32]] = {}
 
     def place(self, points: F32, angles: F64) -> tuple[F32, F64, tuple[int, ...]]:

@@ -245,7 +245,7 @@ def _scalp(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
     azimuth = np.arctan2(p[..., 0], 88 - p[..., 2])
     ragged = c.skin_noise(rng, 3.0) * 2.0
     depth = hairline(azimuth, 1.0 if who.style == "receding" else 0.0) - p[..., 1] + ragged
-    cover = smoothstep(depth, -3, 12) * (p[..., 0] < 1e3) * (0.55 if who.style == "receding" else 0.92)
+    cover = smoothstep(depth, -5, 9) * (p[..., 0] < 1e3) * (0.55 if who.style == "receding" else 0.92)
     return _mix(out, linear(HAIR_TONES[who.hair]) * 0.8, cover)
 
 
