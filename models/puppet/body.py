@@ -83,7 +83,7 @@ class Body:
         out.append(("hair", self.hair.triangles, at.place(self.hair.places, at.HAIR, side, wrap=True)))
         strip = np.stack([np.tile(np.linspace(0, 1, 17), 2), np.repeat([0.02, 0.98], 17)], 1)
         # Lower lashes start beyond the dark root line of the texture: single hairs, no line.
-        lash = np.concatenate([strip, strip * [1, 0.6] + [0, 0.36]])
+        lash = np.concatenate([strip, strip * [1, 0.42] + [0, 0.56]])
         out += [(f"lash{k}", eyes.lash_triangles(), at.place(lash, at.LASH, side)) for k in (0, 1)]
         out.append(("beard", self.beard.triangles, at.place(self.beard.places, at.HAIR, side, wrap=True)))
         return out
