@@ -196,6 +196,8 @@ def _stubble(c: Canvas, who: Traits, rng: np.random.Generator, out: F32) -> F32:
     mask = beard_mask(c)
     # A dark moustache over bare lips reads as a second mouth.
     mask = mask * (0.3 + 0.7 * smoothstep(c.position[..., 1], 30, 38))
+    away = np.hypot(c.position[..., 0] / 30, (c.position[..., 1] - 31.5) / 14)
+    mask = mask * (0.3 + 0.7 * smoothstep(away, 0.95, 1.45))
     grown = {"none": 0.20, "stubble": 0.55, "beard": 0.9, "full": 1.0}[who.beard]
     tone = linear(HAIR_TONES[who.hair])
     shadow = tone * 0.5 + linear(SKIN_TONES[who.skin]) * 0.22
