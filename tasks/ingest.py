@@ -29,8 +29,8 @@ STAGE_VERSION = 1
 CLIP = "clip.mp4"
 CRF, PRESET = 14, "fast"
 SUFFIXES = frozenset(
-    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv")
-    + (".flv", ".3gp", ".ogv")
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
+    | {".wmv", ".flv", ".3gp", ".ogv"}
 )
 
 Progress = Callable[[int, int], None]
