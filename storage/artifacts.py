@@ -29,7 +29,7 @@ import fsspec
 import pyarrow as pa
 
 from storage import leases
-from storage.errors import CorruptArtifact, NoSpace, WorkError
+from storage.errors import CorruptArtifact, LeaseLost, NoSpace, WorkError
 from storage.home import Home
 from storage.ledger import Commit, Ledger
 from storage.recipes import Recipe, hash_file
@@ -144,19 +144,30 @@ def _make_once(
         return find_whole(home, ledger, recipe, identity) is not None
 
     seconds = home.settings.lease_seconds
-    with leases.hold(home.objects, recipe.id, seconds, finished=finished, waiting=waiting) as lease:
-        # Another process may have finished between our look and our turn.
-        found = find_whole(home, ledger, recipe, identity)
-        if found is not None:
-            return found
-        if lease is None:
-            raise WorkError("vanished as soon as it was made", where=recipe.id, do="run again")
-        started, begun = dt.datetime.now(dt.UTC), time.monotonic()
-        with _workspace(home, recipe) as workspace:
+    while True:
+        with leases.hold(home.objects, recipe.id, seconds, finished=finished, waiting=waiting) as lease:
+            # Another process may have finished between our look and our turn.
+            found = find_whole(home, ledger, recipe, identity)
+            if found is not None:
+                return found
+            # Somebody who thought us dead took over: wait for them, and use their result.
+            with contextlib.suppress(LeaseLost):
+                if lease is not None:
+                    return _make(home, ledger, recipe, make, identity, lease)
+
+
+def _make(
+    home: Home, ledger: Ledger, recipe: Recipe, make: Make, identity: str | None, lease: leases.Lease
+) -> Artifact:
+    started, begun = dt.datetime.now(dt.UTC), time.monotonic()
+    uri = f"stores/{recipe.kind}/{recipe.id}"
+    with _workspace(home, recipe) as workspace:
+        try:
             made = make(workspace)
             content_hash, size = _seal(workspace)
-            lease.check()
-            uri = _publish(home, recipe, workspace)
+        except Exception:
+            lease.check()  # what broke may be that somebody else works here now
+            raise
         row = {
             "id": recipe.id,
             "kind": recipe.kind,
@@ -171,21 +182,26 @@ def _make_once(
             "seconds": time.monotonic() - begun,
             **_circumstances(),
         }
-        lease.check()
         lineage = [*_lineage(recipe), *made.lineage]
-        ledger.commit(Commit(row, lineage, made.clips, made.metrics, made.frames))
-        return Artifact(recipe.id, recipe.kind, identity, uri, row)
+        with lease.kept():
+            _publish(home, uri, workspace)
+            ledger.commit(Commit(row, lineage, made.clips, made.metrics, made.frames))
+    return Artifact(recipe.id, recipe.kind, identity, uri, row)
 
 
 @contextlib.contextmanager
 def _workspace(home: Home, recipe: Recipe) -> Iterator[Path]:
+    """An empty folder for the work; what dead processes left of this recipe goes."""
     root = home.workspace_root()
-    # Only the lease holder is here, so what an earlier holder left of this recipe is garbage.
-    for leftover in root.glob(f"{recipe.id}.*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    for note in root.glob(f"{recipe.id}.*.owner"):
+        if leases.is_dead(json.loads(note.read_text() or "{}")):
+            shutil.rmtree(note.with_suffix(""), ignore_errors=True)
+            note.unlink(missing_ok=True)
     workspace = root / f"{recipe.id}.{uuid.uuid4().hex[:8]}"
-    workspace.mkdir()
+    note = workspace.with_name(f"{workspace.name}.owner")
     try:
+        note.write_text(json.dumps(leases.me()))
+        workspace.mkdir()
         yield workspace
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -193,6 +209,7 @@ def _workspace(home: Home, recipe: Recipe) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
+        note.unlink(missing_ok=True)
 
 
 def _seal(workspace: Path) -> tuple[str, int]:
@@ -203,25 +220,25 @@ def _seal(workspace: Path) -> tuple[str, int]:
         raise WorkError("the stage wrote nothing", where=workspace.name, do="report this as a bug")
     manifest = json.dumps(entries, sort_keys=True, indent=0).encode()
     (workspace / MANIFEST).write_bytes(manifest)
-    for path in files:
+    for path in [*files, workspace / MANIFEST]:
         _sync(path)
     return hashlib.sha256(manifest).hexdigest(), sum(size for size, _ in entries.values())
 
 
-def _publish(home: Home, recipe: Recipe, workspace: Path) -> str:
-    uri = f"stores/{recipe.kind}/{recipe.id}"
+def _publish(home: Home, uri: str, workspace: Path) -> None:
+    """Puts the files where the ledger will say they are. The caller holds the lease."""
     if not home.is_local:
         fs, target = fsspec.core.url_to_fs(home.uri(uri))
         fs.put(f"{workspace}/", f"{target}/", recursive=True)
-        return uri
+        return
     path = home.path(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():  # files without a row: a commit that was killed, or an artifact found broken
-        path.rename(workspace.with_name(f"{workspace.name}.old"))
-        shutil.rmtree(workspace.with_name(f"{workspace.name}.old"), ignore_errors=True)
+        aside = workspace.with_name(f"{workspace.name}.old")
+        path.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
     workspace.rename(path)
     _sync(path.parent)
-    return uri
 
 
 def _sync(path: Path) -> None:
@@ -263,17 +280,13 @@ def _circumstances() -> dict[str, Any]:
 @functools.cache
 def _code_revision() -> str:
     """The version, and the commit if this is a checkout."""
-    commit = (
-        subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if shutil.which("git")
-        else None
-    )
-    suffix = f"+{commit.stdout.strip()}" if commit and commit.returncode == 0 else ""
+    root = Path(__file__).parent.parent
+    suffix = ""
+    # Only of a checkout of memdub itself, not of whatever repository it is installed in.
+    if (root / ".git").exists() and shutil.which("git"):
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        suffix = f"+{told.stdout.strip()}" if told.returncode == 0 else ""
     return package_version("memdub") + suffix
 
 

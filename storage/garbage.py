@@ -1,14 +1,18 @@
 """Garbage: artifacts that nothing reaches, and what killed runs left behind.
 
-An artifact is reached if it is the newest of its line (same kind, identity, inputs and raw sources), if
+An artifact is reached if it is the newest of its line (the same kind, identity, parameters and sources), if
 it is a dub, or if something reached was made from it. Everything else was superseded and is unused.
 Called by `flows`; `find` only looks, `collect` removes what was found.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import os
 import shutil
+import stat
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -17,6 +21,8 @@ from typing import Any
 
 import fsspec
 
+from storage import leases
+from storage.errors import NoSpace
 from storage.home import Home
 from storage.ledger import Ledger
 
@@ -55,16 +61,47 @@ def find(home: Home, *, leftover_after: float = LEFTOVER_AFTER_SECONDS) -> Garba
 
 
 def collect(home: Home, garbage: Garbage) -> None:
-    """Remove it: first the ledger's rows, so that nothing visible is ever without its bytes."""
+    """Remove it, but for what somebody has begun to work on since it was found."""
     ledger = Ledger(home.objects)
-    if garbage.artifacts:
-        ledger.remove(row["id"] for row in garbage.artifacts)
-        for row in garbage.artifacts:
-            _remove_bytes(home, row["uri"])
     for path in garbage.leftovers:
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    ledger.sweep()
+        _remove_leftover(home, ledger, path)
+    _remove_artifacts(home, ledger, garbage.artifacts)
+    for owner in sorted(ledger.orphans()):
+        # Rows come before their artifact: whoever holds the lease may be about to commit it.
+        with leases.hold_if_free(home.objects, owner, home.settings.lease_seconds) as lease:
+            if lease is not None and ledger.find(owner) is None:
+                ledger.disown([owner])
+    for name in leases.abandoned(home.objects):
+        with leases.hold_if_free(home.objects, name, home.settings.lease_seconds):
+            pass  # taken and let go: it is gone
     ledger.compact()
+
+
+def _remove_artifacts(home: Home, ledger: Ledger, rows: list[dict[str, Any]]) -> None:
+    """First the ledger's rows, so that nothing visible is ever without its bytes."""
+    if not rows:
+        return
+    ids = [row["id"] for row in rows]
+    try:
+        ledger.remove(ids)
+    except NoSpace:
+        # Rows cannot be taken out of a full disk's ledger before there is room for that.
+        for row in rows:
+            _remove_bytes(home, row["uri"])
+        ledger.remove(ids)
+    for row in rows:
+        _remove_bytes(home, row["uri"])
+
+
+def _remove_leftover(home: Home, ledger: Ledger, path: Path) -> None:
+    recipe = path.name.partition(".")[0]
+    if path.name.startswith(".tmp-"):
+        path.unlink(missing_ok=True)
+        return
+    with leases.hold_if_free(home.objects, recipe, home.settings.lease_seconds) as lease:
+        published = path.parent.parent.name == "stores" and ledger.find(recipe) is not None
+        if lease is not None and not published:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _reached(rows: dict[str, dict[str, Any]], ledger: Ledger) -> set[str]:
@@ -85,9 +122,9 @@ def _newest(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     lines: dict[str, dict[str, Any]] = {}
     for row in rows.values():
         recipe = json.loads(row["recipe"])
-        origin = [row["kind"], row["identity"], recipe.get("inputs"), recipe.get("raw")]
-        # Nothing went in: its parameters are all its origin.
-        line = json.dumps(origin if recipe.get("inputs") or recipe.get("raw") else [*origin, row["id"]])
+        # All that the user chose; what is left to differ is the stage's version.
+        chosen = [recipe.get(key) for key in ("parameters", "inputs", "raw")]
+        line = json.dumps([row["kind"], row["identity"], chosen], sort_keys=True)
         if line not in lines or (row["stage_version"], row["started"]) > (
             lines[line]["stage_version"],
             lines[line]["started"],
@@ -109,18 +146,22 @@ def _leftovers(home: Home, rows: dict[str, dict[str, Any]], after: float) -> lis
     return [path for path in stores + works + temporary if now - _touched(path) > after]
 
 
+def _stats(path: Path) -> list[os.stat_result]:
+    """Of the path and all in it; what vanishes while we look has none."""
+    found = []
+    for each in [path, *(path.rglob("*") if path.is_dir() else ())]:
+        with contextlib.suppress(OSError):
+            found.append(each.stat())
+    return found
+
+
 def _touched(path: Path) -> float:
     """When anything in it changed last."""
-    times = [path.stat().st_mtime]
-    if path.is_dir():
-        times += [inner.stat().st_mtime for inner in path.rglob("*")]
-    return max(times)
+    return max((found.st_mtime for found in _stats(path)), default=math.inf)
 
 
 def _size(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(inner.stat().st_size for inner in path.rglob("*") if inner.is_file())
+    return sum(found.st_size for found in _stats(path) if stat.S_ISREG(found.st_mode))
 
 
 def _remove_bytes(home: Home, uri: str) -> None:

@@ -10,20 +10,22 @@ Called by `storage.artifacts`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from storage.errors import LeaseLost
 from storage.objects import Objects, Version
 
-__all__ = ["Lease", "hold"]
+__all__ = ["Lease", "abandoned", "hold", "hold_if_free", "is_dead", "me"]
 
 FOLDER = ".leases"
 Waiting = Callable[[str], None]
@@ -49,8 +51,18 @@ class Lease:
 
     def check(self) -> None:
         """Raises LeaseLost when somebody else holds it by now."""
-        if self._lost or not self._beat():
-            raise LeaseLost("another process took this work over", where=self.name, do="its result is used")
+        if not self._beat():
+            raise _lost(self.name)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Inside, nobody on this file system can take the lease over; raises LeaseLost if they have."""
+        with self._lock, self.objects.exclusive(FOLDER):
+            held = self.objects.read(self.key)
+            if held is None or _holder_of(held[0]).get("token") != self.token:
+                self._lost = True
+                raise _lost(self.name)
+            yield
 
     def try_to_take(self, stale: Version | None) -> bool:
         """Take a free lease, or one whose holder is dead and which is still at version `stale`."""
@@ -66,14 +78,14 @@ class Lease:
 
     def _write(self) -> bool:
         self._beats += 1
-        content = {"token": self.token, "beats": self._beats, **_me()}
+        content = {"token": self.token, "beats": self._beats, **me()}
         data = json.dumps(content).encode()
         with self.objects.exclusive(FOLDER):
             if not self.objects.write_if(self.key, data, self._version):
                 return False
             held = self.objects.read(self.key)
         self._version = None if held is None else held[1]
-        return held is not None and json.loads(held[0])["token"] == self.token
+        return held is not None and _holder_of(held[0]).get("token") == self.token
 
     def beat_until_done(self) -> None:
         while not self._done.wait(self.seconds / 3):
@@ -97,11 +109,36 @@ def hold(
     waiting: Waiting | None = None,
 ) -> Iterator[Lease | None]:
     """Hold the lease `name`; yields None when `finished` became true while another process held it."""
-    lease = _wait_for(Lease(objects, name, seconds), finished, waiting)
+    with _beating(_wait_for(Lease(objects, name, seconds), finished, waiting)) as lease:
+        yield lease
+
+
+@contextlib.contextmanager
+def hold_if_free(objects: Objects, name: str, seconds: float) -> Iterator[Lease | None]:
+    """Hold the lease if nobody does, without waiting; yields None if somebody does, or may."""
+    lease = Lease(objects, name, seconds)
+    held = objects.read(lease.key)
+    free = held is None or is_dead(_holder_of(held[0]))
+    with _beating(lease if free and lease.try_to_take(held[1] if held else None) else None) as taken:
+        yield taken
+
+
+def abandoned(objects: Objects) -> list[str]:
+    """Names of leases whose holder is known to be dead."""
+    found = []
+    for key in objects.versions(FOLDER):
+        held = objects.read(key)
+        if held is not None and is_dead(_holder_of(held[0])):
+            found.append(Path(key).stem)
+    return found
+
+
+@contextlib.contextmanager
+def _beating(lease: Lease | None) -> Iterator[Lease | None]:
     if lease is None:
         yield None
         return
-    beating = threading.Thread(target=lease.beat_until_done, name=f"lease {name}", daemon=True)
+    beating = threading.Thread(target=lease.beat_until_done, name=f"lease {lease.name}", daemon=True)
     beating.start()
     try:
         yield lease
@@ -119,18 +156,37 @@ def _wait_for(lease: Lease, finished: Callable[[], bool], waiting: Waiting | Non
         if version != seen:
             seen, since = version, time.monotonic()
         silent = time.monotonic() - since >= lease.seconds
-        if (held is None or silent or _is_dead(held[0])) and lease.try_to_take(version):
+        if (held is None or silent or is_dead(_holder_of(held[0]))) and lease.try_to_take(version):
             return lease
         if held is not None:
             if waiting is not None:
-                waiting(_holder(held[0]))
+                waiting(_named(_holder_of(held[0])))
                 waiting = None
             time.sleep(min(0.2, lease.seconds / 10))
     return None
 
 
-def _me() -> dict[str, object]:
-    return {"host": socket.gethostname(), "pid": os.getpid(), "born": _birth(os.getpid())}
+def me() -> dict[str, Any]:
+    """This process, so that others on this machine can tell whether it still lives."""
+    return {
+        "host": socket.gethostname(),
+        "machine": _machine(),
+        "pid": os.getpid(),
+        "born": _birth(os.getpid()),
+    }
+
+
+def _lost(name: str) -> LeaseLost:
+    return LeaseLost("another process took this work over", where=name, do="run again to use its result")
+
+
+@functools.cache
+def _machine() -> str | None:
+    """Where pids mean what they mean here: containers may share a host's name, but not this."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    return None
 
 
 def _birth(pid: int) -> str | None:
@@ -140,17 +196,21 @@ def _birth(pid: int) -> str | None:
     return None
 
 
-def _is_dead(content: bytes) -> bool:
-    """Whether the holder ran on this machine and is gone; False when that cannot be known."""
-    with contextlib.suppress(ValueError, KeyError):
-        holder = json.loads(content)
-        on_this_machine = holder["host"] == socket.gethostname() and Path("/proc/self/stat").exists()
-        return bool(on_this_machine and holder["born"] and _birth(holder["pid"]) != holder["born"])
-    return False
+def is_dead(holder: Mapping[str, Any]) -> bool:
+    """Whether the process ran on this machine and is gone; False when that cannot be known."""
+    here = _machine()
+    known = here is not None and holder.get("machine") == here and holder.get("born") is not None
+    return bool(known and _birth(holder["pid"]) != holder["born"])
 
 
-def _holder(content: bytes) -> str:
-    with contextlib.suppress(ValueError, KeyError):
+def _holder_of(content: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
         holder = json.loads(content)
+        return holder if isinstance(holder, dict) else {}
+    return {}
+
+
+def _named(holder: Mapping[str, Any]) -> str:
+    if {"pid", "host"} <= set(holder):
         return f"process {holder['pid']} on {holder['host']}"
     return "another process"

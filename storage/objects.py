@@ -11,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import threading
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Any
 
 from storage.errors import HomeError, NoSpace
 
-__all__ = ["LocalObjects", "MemoryObjects", "Objects", "S3Objects", "Version", "open_objects"]
+__all__ = ["LocalObjects", "Objects", "S3Objects", "Version", "open_objects"]
 
 Version = str
 TEMPORARY = ".tmp-"
@@ -41,6 +40,10 @@ class Objects(ABC):
     @abstractmethod
     def versions(self, prefix: str) -> dict[str, Version]:
         """Every object at or below the folder `prefix`, by key; hidden names are left out."""
+
+    @abstractmethod
+    def size(self, key: str) -> int:
+        """How many bytes; 0 where there is no such object."""
 
     @abstractmethod
     def write_if(self, key: str, data: bytes, version: Version | None) -> bool:
@@ -83,6 +86,12 @@ class LocalObjects(Objects):
                     found[str(path.relative_to(self.root))] = _stamp(path.stat())
         return found
 
+    def size(self, key: str) -> int:
+        try:
+            return (self.root / key).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def write_if(self, key: str, data: bytes, version: Version | None) -> bool:
         path = self.root / key
         if self._version(path) != version:
@@ -91,6 +100,7 @@ class LocalObjects(Objects):
         try:
             _write_durably(temporary, data)
             temporary.replace(path)
+            _sync_folder(path.parent)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise _full(error, path, len(data)) from error
@@ -157,6 +167,12 @@ class S3Objects(Objects):
                 return {key: tag for key, tag in found.items() if not _is_hidden(key, prefix)}
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
+    def size(self, key: str) -> int:
+        try:
+            return int(self._fs.info(f"{self._root}/{key}", refresh=True)["size"])
+        except FileNotFoundError:
+            return 0
+
     def write_if(self, key: str, data: bytes, version: Version | None) -> bool:
         condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
         return self._conditional("put_object", key, Body=data, **condition)
@@ -186,52 +202,11 @@ class S3Objects(Objects):
         return True
 
 
-class MemoryObjects(Objects):
-    """A home that lives in this process only: for tests and trials."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._held: dict[str, tuple[bytes, Version]] = {}
-        self._lock = threading.RLock()
-
-    def uri(self, key: str) -> str:
-        return f"{self.url.rstrip('/')}/{key}"
-
-    def read(self, key: str) -> tuple[bytes, Version] | None:
-        return self._held.get(key)
-
-    def versions(self, prefix: str) -> dict[str, Version]:
-        return {
-            key: held[1]
-            for key, held in sorted(self._held.items())
-            if key.startswith(f"{prefix}/") and not _is_hidden(key, prefix)
-        }
-
-    def write_if(self, key: str, data: bytes, version: Version | None) -> bool:
-        if self._held.get(key, (b"", None))[1] != version:
-            return False
-        self._held[key] = (data, uuid.uuid4().hex)
-        return True
-
-    def delete_if(self, key: str, version: Version) -> bool:
-        if self._held.get(key, (b"", None))[1] != version:
-            return False
-        del self._held[key]
-        return True
-
-    @contextlib.contextmanager
-    def exclusive(self, folder: str) -> Iterator[None]:
-        with self._lock:
-            yield
-
-
 def open_objects(url: str) -> Objects:
-    """The objects under `url`: a folder, s3://bucket/prefix, or memory://."""
+    """The objects under `url`: a folder or s3://bucket/prefix."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme == "file":
         return LocalObjects(Path(rest if separator else url).expanduser().resolve())
-    if scheme == "memory":
-        return MemoryObjects(url)
     if scheme == "s3":
         return S3Objects(url)
     raise HomeError(
@@ -255,6 +230,15 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk hold the new name too: a power cut must not bring the old file back."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _full(error: OSError, path: Path, needed: int) -> Exception:

@@ -6,8 +6,9 @@ Called by `storage.artifacts` and by the flows' run records; everyone else reads
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -17,10 +18,12 @@ from storage.ledger.schemas import TABLES, TableSpec
 from storage.ledger.segments import Table
 from storage.objects import Objects
 
-__all__ = ["Commit", "Ledger", "Row"]
+__all__ = ["RAW", "Commit", "Ledger", "Row"]
 
 Row = Mapping[str, Any]
 ROOT = "ledger"
+# A raw file is named by its content.
+RAW = "sha256:"
 # No slug begins with an underscore, so this partition can be nobody's.
 NOBODY = "_general"
 
@@ -79,30 +82,26 @@ class Ledger:
     def remove(self, artifacts: Iterable[str]) -> None:
         """Take artifacts out: first their own rows, so that none is visible in part, then the rest."""
         gone = sorted(artifacts)
-        for name, column in (
-            ("artifacts", "id"),
-            ("lineage", "child"),
-            ("clips", "id"),
-            ("metrics", "artifact"),
-        ):
-            self.tables[name].remove(column, gone)
+        self.tables["artifacts"].remove(_among("id", gone))
+        self.disown(gone)
 
-    def sweep(self) -> int:
-        """Remove rows whose artifact never came (its commit was killed); returns how many artifacts."""
-        known = set(self.rows("artifacts", ["id"])["id"].to_pylist())
-        orphans = {
-            owner
-            for name, column in (("clips", "id"), ("metrics", "artifact"))
-            for owner in self.rows(name, [column])[column].to_pylist()
-            if owner not in known
-        }
+    def disown(self, artifacts: Sequence[str]) -> None:
+        """Take out the rows that belong to these artifacts, but not the artifacts' own."""
+        self.tables["lineage"].remove(_owned_edges(artifacts))
+        self.tables["clips"].remove(_among("id", artifacts))
+        self.tables["metrics"].remove(_among("artifact", artifacts))
+        for artifact in artifacts:
+            self.tables["frames"].remove_file(artifact)
+
+    def orphans(self) -> set[str]:
+        """Owners of rows that are no artifacts: their commit was killed, or is under way right now."""
+        # Artifacts are read last: whose rows were there before is committed by then, or is not.
+        owners = set(self.rows("clips", ["id"])["id"].to_pylist())
+        owners |= set(self.rows("metrics", ["artifact"])["artifact"].to_pylist())
+        owners |= {PurePosixPath(key).stem for key in self.tables["frames"].files()}
         for edge in self.rows("lineage", ["child", "parent"]).to_pylist():
-            of_held_file = edge["child"].startswith("sha256:") and edge["parent"] in known
-            if edge["child"] not in known and not of_held_file:
-                orphans.add(edge["child"])
-        if orphans:
-            self.remove(orphans)
-        return len(orphans)
+            owners.add(edge["parent"] if edge["child"].startswith(RAW) else edge["child"])
+        return owners - set(self.rows("artifacts", ["id"])["id"].to_pylist())
 
     def compact(self) -> int:
         """Free what the growing of segments left behind, while writers go on; returns bytes."""
@@ -113,6 +112,17 @@ class Ledger:
         partition = _slug_partition(commit.artifact["identity"])
         rows = commit.frames.select(TABLES["frames"].schema.names).cast(TABLES["frames"].schema)
         self.tables["frames"].write_file(partition, commit.artifact["id"], rows)
+
+
+def _among(column: str, values: Sequence[str]) -> Callable[[pa.Table], pa.Array]:
+    gone = pa.array(values, pa.string())
+    return lambda rows: pc.is_in(rows[column], value_set=gone)
+
+
+def _owned_edges(artifacts: Sequence[str]) -> Callable[[pa.Table], pa.Array]:
+    """Edges to what an artifact was made from, and from the raw file that it holds."""
+    made, holds = _among("child", artifacts), _among("parent", artifacts)
+    return lambda rows: pc.or_(made(rows), pc.and_(holds(rows), pc.starts_with(rows["child"], RAW)))
 
 
 def _slug_partition(identity: str | None) -> str:

@@ -12,8 +12,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.errors import RequestError
-from storage.ledger.ledger import Ledger
+from storage.errors import CorruptArtifact, RequestError
+from storage.ledger.ledger import RAW, Ledger
 from storage.ledger.schemas import TABLES
 from storage.objects import LocalObjects
 
@@ -23,7 +23,7 @@ __all__ = ["Node", "connect", "lineage_of", "resolve"]
 _COMMITTED = "in (select id from artifacts)"
 OWNED = {
     # A raw file that an artifact holds (a puppet's footage) is a child without being an artifact.
-    "lineage": f"child {_COMMITTED} or (child like 'sha256:%' and parent {_COMMITTED})",
+    "lineage": f"child {_COMMITTED} or (child like '{RAW}%' and parent {_COMMITTED})",
     "clips": f"id {_COMMITTED}",
     "frames": f"artifact {_COMMITTED}",
     "metrics": f"artifact {_COMMITTED}",
@@ -42,6 +42,7 @@ class Node:
     role: str
     row: dict[str, Any]
     children: list[Node] = field(default_factory=list)
+    repeated: bool = False  # drawn out elsewhere in the tree
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -57,9 +58,15 @@ def connect(ledger: Ledger) -> duckdb.DuckDBPyConnection:
     """DuckDB in memory, with a view for each table."""
     connection = duckdb.connect()
     for name in TABLES:
-        source = _source(connection, ledger, name)
         where = f" where {OWNED[name]}" if name in OWNED else ""
-        connection.execute(f"create view {name} as select {_columns(name)} from {source}{where}")
+        try:
+            source = _source(connection, ledger, name)
+            connection.execute(f"create view {name} as select {_columns(name)} from {source}{where}")
+        except duckdb.Error as error:
+            ledger.rows(name)  # says which file is damaged
+            raise CorruptArtifact(
+                str(error).splitlines()[0], where=f"table {name}", do="report it"
+            ) from error
     return connection
 
 
@@ -83,21 +90,25 @@ def lineage_of(ledger: Ledger, name: str, *, down: bool = False) -> Node:
     known = artifacts.filter(pc.is_in(artifacts["id"], value_set=ids))
     rows = {row["id"]: row for row in known.to_pylist()}
 
-    def node(this: str, role: str, above: tuple[str, ...]) -> Node:
+    expanded: set[str] = set()
+
+    def node(this: str, role: str) -> Node:
         row = rows.get(this)
-        raw = "raw file" if this.startswith("sha256:") else "missing"
+        raw = "raw file" if this.startswith(RAW) else "missing"
         made = Node(this, row["kind"] if row else raw, role, dict(row) if row else {"name": names.get(this)})
-        for edge in edges.get(this, ()):
-            if edge[far] not in above:
-                made.children.append(node(edge[far], edge["role"], (*above, this)))
+        # What two share is drawn out once: a tree of diamonds would grow without bound.
+        made.repeated = this in expanded and bool(edges.get(this))
+        if not made.repeated:
+            expanded.add(this)
+            made.children = [node(edge[far], edge["role"]) for edge in edges.get(this, ())]
         return made
 
-    return node(name, "", ())
+    return node(name, "")
 
 
 def _edges_from(ledger: Ledger, name: str, near: str, far: str) -> dict[str, list[dict[str, Any]]]:
     """All edges that can be reached, by their near end: one pass over the column for each generation."""
-    lineage = ledger.rows("lineage")
+    lineage = _committed_edges(ledger)
     edges: dict[str, list[dict[str, Any]]] = {}
     wave = {name}
     while wave:
@@ -110,12 +121,20 @@ def _edges_from(ledger: Ledger, name: str, near: str, far: str) -> dict[str, lis
     return edges
 
 
+def _committed_edges(ledger: Ledger) -> pa.Table:
+    edges = ledger.rows("lineage")
+    ids = ledger.rows("artifacts", ["id"])["id"].combine_chunks()
+    made = pc.is_in(edges["child"], value_set=ids)
+    held = pc.and_(pc.starts_with(edges["child"], RAW), pc.is_in(edges["parent"], value_set=ids))
+    return edges.filter(pc.or_(made, held))
+
+
 def _source(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str) -> str:
     table = ledger.tables[name]
-    keys = table.keys()
+    keys = table.files()
     if keys and isinstance(ledger.objects, LocalObjects):
-        pattern = ledger.objects.uri(f"{table.folder}/**/*.parquet").replace("'", "''")
-        return f"read_parquet('{pattern}', union_by_name => true, hive_partitioning => false)"
+        files = ", ".join("'" + ledger.objects.uri(key).replace("'", "''") + "'" for key in keys)
+        return f"read_parquet([{files}], union_by_name => true, hive_partitioning => false)"
     # DuckDB would download an extension to read an object store: hand it the rows instead.
     rows: pa.Table = table.read() if keys else table.spec.schema.empty_table()
     connection.register(f"_{name}", rows)

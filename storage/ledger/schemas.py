@@ -126,7 +126,7 @@ _RUNS = _schema(
     ("flow", pa.string(), "ingest, extract, train, dub, ..."),
     ("identity", pa.string(), "whom it was for; null when several"),
     ("arguments", pa.string(), "JSON"),
-    ("status", pa.string(), "done, partly, failed, interrupted"),
+    ("status", pa.string(), "done, partly, failed, interrupted; refused: some was made before"),
     ("started", _WHEN, ""),
     ("seconds", pa.float64(), ""),
     ("host", pa.string(), ""),

@@ -1,7 +1,7 @@
 """One ledger table as plain Parquet that grows: each row in exactly one file, at any moment.
 
 A table's folder is divided into partitions, a partition into numbered segments. A row is born in one
-segment and stays there for ever: no file is merged into another, none is deleted. A commit rewrites the
+segment and stays there for ever: no segment is merged into another or deleted. A commit rewrites the
 last segment with its new rows and puts it in place by one rename, so a reader who lists the folder at
 any moment finds every committed row once, and no uncommitted one.
 
@@ -17,15 +17,17 @@ Called by `storage.ledger` only.
 from __future__ import annotations
 
 import io
+import os
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from storage.errors import WorkError
+from storage.errors import CorruptArtifact, WorkError
 from storage.ledger.schemas import TableSpec
 from storage.objects import LocalObjects, Objects, Version
 
@@ -38,6 +40,8 @@ SEGMENT_BYTES = 2 * 2**20
 COMPACT_AFTER_SECONDS = 600.0
 WORTH_FREEING = 2**16
 MAGIC = b"PAR1"
+SEGMENT_FILE = re.compile(r"\d{5}\.parquet")
+ARTIFACT_FILE = re.compile(r"[a-z]+-[0-9a-f]{20}\.parquet")
 ATTEMPTS = 200
 
 
@@ -55,10 +59,7 @@ class Table:
         folder = f"{self.folder}/{partition}"
         with self.objects.exclusive(folder):
             for attempt in range(ATTEMPTS):
-                rest = self._replace_known(folder, rows)
-                if rest is None:
-                    continue
-                if self._append(folder, rest):
+                if self._write_once(folder, rows):
                     return
                 # Only an object store comes here: another machine was first.
                 time.sleep(min(0.5, 0.01 * 2 ** min(attempt, 6)))
@@ -73,89 +74,100 @@ class Table:
             if not self.objects.write_if(key, data, None if held is None else held[1]):
                 raise WorkError("written twice at once", where=self.objects.uri(key), do="run again")
 
-    def remove(self, column: str, values: Sequence[str]) -> None:
-        """Take out every row whose `column` is among `values`."""
-        gone = pa.array(values, pa.string())
-        for folder in sorted({key.rpartition("/")[0] for key in self.objects.versions(self.folder)}):
+    def remove(self, doomed: Callable[[pa.Table], pa.Array]) -> None:
+        """Take out the rows that `doomed` marks."""
+        for folder in self._partitions():
             with self.objects.exclusive(folder):
-                for key, held in self._segments(folder):
-                    stays = held.filter(pc.invert(pc.is_in(held[column], value_set=gone)))
-                    if stays.num_rows < held.num_rows and not self._replace(key, stays):
+                for key, version, held in self._segments(folder):
+                    stays = held.filter(pc.invert(doomed(held)))
+                    if stays.num_rows < held.num_rows and not self._put(key, version, stays):
                         raise WorkError("the ledger changed meanwhile", where=key, do="run gc again")
 
     def read(self, columns: Sequence[str] | None = None, partition: str | None = None) -> pa.Table:
         """The rows of one partition, or of all."""
         folder = self.folder if partition is None else f"{self.folder}/{partition}"
-        pieces = [held for _, held in self._segments(folder)] or [self.spec.schema.empty_table()]
+        pieces = [held for _, _, held in self._segments(folder)] or [self.spec.schema.empty_table()]
         return pa.concat_tables(piece.select(columns) if columns else piece for piece in pieces)
 
-    def keys(self) -> list[str]:
-        """The table's files."""
-        return list(self.objects.versions(self.folder))
+    def files(self) -> list[str]:
+        """The table's files; whatever else lies there is not ours."""
+        return list(self._versions(self.folder))
+
+    def remove_file(self, name: str) -> None:
+        """Take out the file of one artifact."""
+        for key, version in self._versions(self.folder).items():
+            if Path(key).stem == name:
+                with self.objects.exclusive(key.rpartition("/")[0]):
+                    self.objects.delete_if(key, version)
 
     def compact(self, *, idle_seconds: float = COMPACT_AFTER_SECONDS) -> int:
         """Free the dead bodies of segments that nobody writes any more; returns the bytes freed."""
         if not isinstance(self.objects, LocalObjects):
             return 0
-        return sum(_punch(self.objects, key, idle_seconds) for key in self.keys())
+        return sum(_punch(self.objects, key, idle_seconds) for key in self.files())
 
-    def _segments(self, folder: str) -> Iterator[tuple[str, pa.Table]]:
-        for key, version in self.objects.versions(folder).items():
+    def _versions(self, folder: str) -> dict[str, Version]:
+        name = ARTIFACT_FILE if self.spec.per_artifact else SEGMENT_FILE
+        found = self.objects.versions(folder)
+        return {key: version for key, version in found.items() if name.fullmatch(Path(key).name)}
+
+    def _partitions(self) -> list[str]:
+        return sorted({key.rpartition("/")[0] for key in self.files()})
+
+    def _segments(self, folder: str) -> Iterator[tuple[str, Version, pa.Table]]:
+        for key, version in self._versions(folder).items():
             known = self._held.get(key)
-            if known is not None and known[0] == version:
-                yield key, known[1]
-            elif (held := self.objects.read(key)) is not None:
-                yield key, self._table(key, *held)
+            if known is None or known[0] != version:
+                held = self.objects.read(key)
+                if held is None:
+                    continue
+                known = self._held[key] = (held[1], self._parse(key, held[0]))
+            yield key, *known
 
-    def _replace_known(self, folder: str, rows: pa.Table) -> pa.Table | None:
-        """Puts rows in the place of those with the same key; returns the new ones, or None if beaten."""
+    def _write_once(self, folder: str, rows: pa.Table) -> bool:
+        """One attempt on one look at the folder; False if another machine changed it meanwhile."""
+        segments = list(self._segments(folder))
         wanted = _key_column(rows, self.spec.key)
-        fresh = pa.array([True] * rows.num_rows)
-        for key, held in self._segments(folder):
+        for key, version, held in segments:
             there = _key_column(held, self.spec.key)
             overlap = pc.is_in(there, value_set=wanted)
             if not pc.any(overlap).as_py():
                 continue
             again = pc.is_in(wanted, value_set=there)
-            if not self._replace(
-                key, pa.concat_tables([held.filter(pc.invert(overlap)), rows.filter(again)])
-            ):
-                return None
-            fresh = pc.and_(fresh, pc.invert(again))
-        return rows.filter(fresh)
+            changed = pa.concat_tables([held.filter(pc.invert(overlap)), rows.filter(again)])
+            rest = rows.filter(pc.invert(again))
+            return self._put(key, version, changed) and self._write_once(folder, rest)
+        return self._append(folder, segments[-1] if segments else None, rows)
 
-    def _append(self, folder: str, rows: pa.Table) -> bool:
-        while rows.num_rows:
-            key, old, version, there = self._open_segment(folder)
+    def _append(self, folder: str, last: tuple[str, Version, pa.Table] | None, rows: pa.Table) -> bool:
+        number = 0
+        if last is not None and rows.num_rows:
+            key, version, there = last
+            number = int(Path(key).stem) + 1
             room = SEGMENT_ROWS - there.num_rows
-            if not self._put(key, old, version, pa.concat_tables([there, rows.slice(0, room)])):
+            if room > 0 and self.objects.size(key) < SEGMENT_BYTES:
+                if not self._put(key, version, pa.concat_tables([there, rows.slice(0, room)])):
+                    return False
+                rows = rows.slice(room)
+        for start in range(0, rows.num_rows, SEGMENT_ROWS):
+            key = f"{folder}/{number + start // SEGMENT_ROWS:05d}.parquet"
+            if not self._put(key, None, rows.slice(start, SEGMENT_ROWS)):
                 return False
-            rows = rows.slice(room)
         return True
 
-    def _open_segment(self, folder: str) -> tuple[str, bytes, Version | None, pa.Table]:
-        """The last segment, or the one after it if that is full."""
-        keys = list(self.objects.versions(folder))
-        held = self.objects.read(keys[-1]) if keys else None
-        if held is not None:
-            there = self._table(keys[-1], *held)
-            if len(held[0]) < SEGMENT_BYTES and there.num_rows < SEGMENT_ROWS:
-                return keys[-1], held[0], held[1], there
-        number = int(Path(keys[-1]).stem) + 1 if keys else 0
-        return f"{folder}/{number:05d}.parquet", b"", None, self.spec.schema.empty_table()
+    def _put(self, key: str, version: Version | None, rows: pa.Table) -> bool:
+        held = self.objects.read(key) if version is not None else None
+        if version is not None and (held is None or held[1] != version):
+            return False
+        return self.objects.write_if(key, _grow(held[0] if held else b"", rows, self.spec), version)
 
-    def _replace(self, key: str, rows: pa.Table) -> bool:
-        held = self.objects.read(key)
-        return held is not None and self._put(key, held[0], held[1], rows)
-
-    def _put(self, key: str, old: bytes, version: Version | None, rows: pa.Table) -> bool:
-        return self.objects.write_if(key, _grow(old, rows, self.spec), version)
-
-    def _table(self, key: str, data: bytes, version: Version) -> pa.Table:
-        known = self._held.get(key)
-        if known is None or known[0] != version:
-            known = self._held[key] = (version, _parse(data, self.spec.schema))
-        return known[1]
+    def _parse(self, key: str, data: bytes) -> pa.Table:
+        try:
+            return _parse(data, self.spec.schema)
+        except pa.ArrowException as error:
+            what = "this file of the ledger is damaged"
+            do = "put it back from a backup, or move it away and run its stages again"
+            raise CorruptArtifact(what, where=self.objects.uri(key), do=do) from error
 
 
 def _grow(old: bytes, rows: pa.Table, spec: TableSpec) -> bytes:
@@ -208,9 +220,15 @@ def _punch(objects: LocalObjects, key: str, idle_seconds: float) -> int:
         if stat.st_blocks * 512 - (len(data) - live) < WORTH_FREEING:
             return 0
         temporary = path.with_name(f".tmp-compact-{path.name}.part")
-        with temporary.open("wb") as file:
-            file.write(MAGIC)
-            file.seek(live)  # a hole: no block behind it
-            file.write(data[live:])
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as file:
+                file.write(MAGIC)
+                file.seek(live)  # a hole: no block behind it
+                file.write(data[live:])
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:  # a full disk: nothing is freed, nothing is lost
+            temporary.unlink(missing_ok=True)
+            return 0
         return max(0, (stat.st_blocks - path.stat().st_blocks) * 512)

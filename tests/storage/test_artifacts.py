@@ -159,7 +159,8 @@ def test_a_dead_holders_work_is_taken_over_at_once(home: Home) -> None:
 
 def test_a_silent_holder_elsewhere_is_taken_over_and_may_not_commit(home: Home, monkeypatch) -> None:
     """A holder on another machine whose heart stopped: its late commit is refused."""
-    monkeypatch.setattr("storage.leases._me", lambda: {"host": "elsewhere", "pid": 1, "born": "1"})
+    elsewhere = {"host": "elsewhere", "machine": "elsewhere", "pid": 1, "born": "1"}
+    monkeypatch.setattr("storage.leases.me", lambda: elsewhere)
     with hold(home.objects, "work", 0.3) as first:
         assert first is not None
         first._done.set()  # no more beats, as when a machine is cut off

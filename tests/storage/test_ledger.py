@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from storage.errors import CorruptArtifact
 from storage.ledger import Commit, Ledger, connect, lineage_of
 from storage.ledger import segments as segments_module
 from storage.ledger.query import resolve
@@ -145,10 +146,22 @@ def test_a_bulk_commit_fills_segments_by_rows(tmp_path: Path) -> None:
 
 def test_removed_artifacts_leave_every_table(tmp_path: Path) -> None:
     ledger = Ledger(open_objects(str(tmp_path)))
-    ledger.commit(commit("a"), commit("b"), commit("c", identity=None))
-    ledger.remove(["a", "c"])
-    assert plain_ids(tmp_path) == ["b"]
-    assert ledger.rows("lineage")["child"].to_pylist() == ["b"]
+    frames = ledger.rows("frames").schema.empty_table()
+    names = {letter: f"track-{letter * 20}" for letter in "abc"}
+    for letter, identity in (("a", "anna"), ("b", "anna"), ("c", None)):
+        name = names[letter]
+        rows = pa.Table.from_pylist([{"artifact": name, "frame": i} for i in range(3)], schema=frames.schema)
+        held = {"child": f"sha256:{letter}", "parent": name, "role": "filmed"}
+        metric = {"artifact": name, "metric": "m", "split": "all", "value": 1.0}
+        made = commit(name, identity)
+        ledger.commit(Commit(made.artifact, [*made.lineage, held], [{"id": name}], [metric], rows))
+    ledger.remove([names["a"], names["c"]])
+    assert plain_ids(tmp_path) == [names["b"]]
+    assert ledger.rows("lineage")["child"].to_pylist() == [names["b"], "sha256:b"]
+    assert ledger.rows("clips")["id"].to_pylist() == [names["b"]]
+    assert ledger.rows("metrics")["artifact"].to_pylist() == [names["b"]]
+    assert set(ledger.rows("frames")["artifact"].to_pylist()) == {names["b"]}
+    assert ledger.orphans() == set()
 
 
 def test_identities_that_look_like_numbers_or_dates_stay_text(tmp_path: Path) -> None:
@@ -187,7 +200,9 @@ def test_queries_see_tables_as_views_and_no_orphans(tmp_path: Path) -> None:
     ledger.tables["lineage"].write("slug=anna", orphan)
     assert connect(ledger).execute("select child from lineage").fetchall() == [("a",)]
     assert connect(ledger).execute("select count(*) from clips").fetchall() == [(0,)]
-    assert ledger.sweep() == 1
+    assert [node.id for node in lineage_of(ledger, "x", down=True).children] == []
+    assert ledger.orphans() == {"never"}
+    ledger.disown(["never"])
     assert ledger.rows("lineage")["child"].to_pylist() == ["a"]
 
 
@@ -198,6 +213,43 @@ def test_lineage_is_a_tree_down_to_raw_files(tmp_path: Path) -> None:
     tree = lineage_of(ledger, resolve(ledger, "memory"))
     assert [child.id for child in tree.children] == ["track-1", "clip-1"]
     assert tree.children[0].children[0].children[0].kind == "raw file"
+
+
+def test_what_two_share_is_drawn_out_once(tmp_path: Path) -> None:
+    """Thirty diamonds on top of each other: as a full tree, a thousand million nodes."""
+    ledger = Ledger(open_objects(str(tmp_path)))
+    rows = [commit("clip-0")]
+    for i in range(30):
+        rows += [commit(f"left-{i}", parents=(f"clip-{i}",)), commit(f"right-{i}", parents=(f"clip-{i}",))]
+        rows += [commit(f"clip-{i + 1}", parents=(f"left-{i}", f"right-{i}"))]
+    ledger.commit(*rows)
+    left, right = lineage_of(ledger, "clip-30").children
+    assert left.children[0].children
+    assert right.children[0].repeated
+    assert not right.children[0].children
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PAR1 and then nothing PAR1"])
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ledger.commit(commit("a"))
+    file = next(tmp_path.glob("ledger/artifacts/**/*.parquet"))
+    file.write_bytes(content)
+    for work in (lambda own: own.find("a"), connect, lambda own: own.commit(commit("b"))):
+        with pytest.raises(CorruptArtifact, match=f"{file}: this file of the ledger is damaged"):
+            work(Ledger(open_objects(str(tmp_path))))
+
+
+def test_files_that_are_not_the_ledgers_do_not_count(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ledger.commit(commit("a"))
+    file = next(tmp_path.glob("ledger/artifacts/**/*.parquet"))
+    file.with_name("notes.txt").write_text("mine")
+    file.with_name("00000 (conflicted copy).parquet").write_bytes(file.read_bytes())
+    again = Ledger(open_objects(str(tmp_path)))
+    again.commit(commit("b"))
+    assert again.rows("artifacts")["id"].to_pylist() == ["a", "b"]
+    assert connect(again).execute("select count(*) from artifacts").fetchall() == [(2,)]
 
 
 def commit_until_killed(home: str, name: str, said: Connection) -> None:

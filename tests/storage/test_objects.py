@@ -17,11 +17,11 @@ from storage.recipes import Recipe
 from tests.storage.test_ledger import commit
 
 
-@pytest.fixture(params=["folder", "memory", "s3"])
+@pytest.fixture(params=["folder", "s3"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
     if request.param == "s3":
         return open_objects(f"{request.getfixturevalue('s3_url')}/home")
-    return open_objects(str(tmp_path / "home") if request.param == "folder" else "memory://home")
+    return open_objects(str(tmp_path / "home"))
 
 
 def test_only_the_version_that_was_read_is_replaced(objects: Objects) -> None:
@@ -88,8 +88,9 @@ def test_artifacts_live_in_a_bucket_too(s3_url: str) -> None:
 
 
 def test_places_without_conditional_writes_are_refused() -> None:
-    with pytest.raises(HomeError, match="use a folder or s3"):
-        open_objects("ftp://example.org/home")
+    for url in ("ftp://example.org/home", "memory://home"):
+        with pytest.raises(HomeError, match="use a folder or s3"):
+            open_objects(url)
 
 
 def test_a_home_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""Garbage is collected while others work: nothing that lives, is committed or is under way goes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage import garbage
+from storage.artifacts import Made, check_whole, find, produce
+from storage.home import Home
+from storage.ledger import Ledger
+from storage.recipes import RawSource, Recipe
+
+SPAWN = multiprocessing.get_context("spawn")
+FIELDS = {"identity": "anna", "source_name": "a.mp4", "frames": 1}
+
+
+def recipe(name: str, version: int = 1) -> Recipe:
+    return Recipe("clip", "ingest", version, {}, raw=(RawSource("footage", name, "a.mp4"),))
+
+
+def make_one(home: Home, name: str, version: int = 1, size: int = 1000) -> str:
+    made = recipe(name, version)
+
+    def make(workspace: Path) -> Made:
+        (workspace / "file").write_bytes(os.urandom(size))
+        return Made(clips=[{"id": made.id, **FIELDS}])
+
+    return produce(home, made, make, identity="anna").id
+
+
+def make_many(home: str, worker: int) -> None:
+    for i in range(40):
+        make_one(Home(home), f"{worker}-{i}")
+
+
+def test_collecting_all_the_time_takes_nothing_from_those_who_commit(home: Home) -> None:
+    make_one(home, "first")
+    writers = [SPAWN.Process(target=make_many, args=(home.url, w)) for w in range(3)]
+    for writer in writers:
+        writer.start()
+    rounds = 0
+    while any(writer.is_alive() for writer in writers):
+        garbage.collect(home, garbage.find(home, leftover_after=0))
+        rounds += 1
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    assert rounds > 3
+    ledger = Ledger(home.objects)
+    ids = ledger.rows("artifacts")["id"].to_pylist()
+    assert len(ids) == len(set(ids)) == 121
+    assert set(ledger.rows("clips")["id"].to_pylist()) == set(ids)
+    assert set(ledger.rows("lineage")["child"].to_pylist()) == set(ids)
+    for name in ids:
+        artifact = find(ledger, name)
+        assert artifact is not None
+        check_whole(home, artifact, read_all=True)
+
+
+def test_work_that_writes_nothing_for_long_keeps_its_folder(home: Home) -> None:
+    def make(workspace: Path) -> Made:
+        (workspace / "file").write_bytes(b"x")
+        garbage.collect(home, garbage.find(home, leftover_after=-1))
+        assert (workspace / "file").exists()
+        return Made()
+
+    produce(home, recipe("a"), make, identity="anna")
+
+
+def test_what_a_killed_process_left_goes(home: Home) -> None:
+    code = f"""
+import os, signal
+from storage.artifacts import produce
+from tests.storage.test_garbage import recipe
+from storage.home import Home
+def make(workspace):
+    (workspace / "half").write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+produce(Home({home.url!r}), recipe("a"), make, identity="anna")
+"""
+    repository = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code], cwd=repository, check=False)
+    assert list(home.path(".leases").glob("*.json"))
+    found = garbage.find(home, leftover_after=0)
+    assert len(found.leftovers) == 2  # the folder, and the note of whose it is
+    garbage.collect(home, found)
+    assert not list(home.path(".work").iterdir())
+    assert not list(home.path(".leases").glob("*.json"))
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as filler:
+        while True:
+            filler.write(b"0" * 4096)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounting a small tmpfs needs root")
+def test_a_full_disk_can_be_emptied(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], check=False).returncode:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        home = Home(disk / "home")
+        make_one(home, "a", version=1, size=500_000)
+        kept = make_one(home, "a", version=2, size=500_000)
+        with pytest.raises(OSError, match="No space"):
+            fill(disk / "filler")
+        garbage.collect(home, garbage.find(home))
+        assert Ledger(home.objects).rows("artifacts")["id"].to_pylist() == [kept]
+    finally:
+        subprocess.run(["umount", disk], check=True)

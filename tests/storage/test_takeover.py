@@ -1,0 +1,92 @@
+"""A holder that was thought dead and wakes up: it destroys nothing, and uses the other's result."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from storage import leases
+from storage.artifacts import Made, check_whole, produce
+from storage.home import Home, Settings
+from storage.recipes import Recipe
+
+SPAWN = multiprocessing.get_context("spawn")
+RECIPE = Recipe("clip", "ingest", 1, {"name": "x"})
+ELSEWHERE = {"host": "elsewhere", "machine": "elsewhere", "pid": 1, "born": "1"}
+
+
+def make(workspace: Path) -> Made:
+    (workspace / "file").write_bytes(b"f" * 1000)
+    return Made()
+
+
+def make_elsewhere(home: str) -> None:
+    produce(Home(home, Settings(lease_seconds=0.3)), RECIPE, make, identity="anna")
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_holder_that_slept_uses_the_others_result(
+    home: Home, monkeypatch: pytest.MonkeyPatch, breaks: bool
+) -> None:
+    monkeypatch.setattr("storage.leases.me", lambda: ELSEWHERE)
+    monkeypatch.setattr("storage.leases.Lease.beat_until_done", lambda _: None)
+
+    def sleep_and_make(workspace: Path) -> Made:
+        other = SPAWN.Process(target=make_elsewhere, args=(home.url,))
+        other.start()
+        other.join()
+        assert other.exitcode == 0
+        if breaks:
+            raise OSError("what I worked on is gone")
+        return make(workspace)
+
+    found = produce(home, RECIPE, sleep_and_make, identity="anna")
+    assert found.reused
+    check_whole(home, found, read_all=True)
+    assert not list(home.path(".work").iterdir())
+
+
+def test_nobody_takes_over_between_the_last_check_and_the_commit(home: Home) -> None:
+    with leases.hold(home.objects, "work", 30) as lease:
+        assert lease is not None
+        with lease.kept():
+            other = SPAWN.Process(target=take, args=(home.url,))
+            other.start()
+            other.join(1)
+            assert other.is_alive(), "another process took the lease in between"
+        other.kill()
+        other.join()
+
+
+def take(home: str) -> None:
+    objects = Home(home).objects
+    held = objects.read(".leases/work.json")
+    assert held is not None
+    leases.Lease(objects, "work", 30).try_to_take(held[1])
+
+
+def test_the_same_host_name_in_another_container_is_not_a_dead_process(home: Home) -> None:
+    """A pid means something else there: its holder is waited for, not robbed."""
+    me = leases.me()
+    assert not leases.is_dead(me)
+    assert leases.is_dead({**me, "born": "1"})
+    assert not leases.is_dead({**me, "born": "1", "machine": "same-boot/pid:[1]"})
+    assert not leases.is_dead({})
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"[]", b"{}"])
+def test_a_damaged_lease_is_outlived(home: Home, content: bytes) -> None:
+    path = home.path(f".leases/{RECIPE.id}.json")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    patient = Home(home.url, Settings(lease_seconds=0.2))
+    assert not produce(patient, RECIPE, make, identity="anna").reused
+
+
+def test_the_lease_names_its_holder(home: Home) -> None:
+    with leases.hold(home.objects, "work", 30):
+        held = json.loads(home.path(".leases/work.json").read_text())
+    assert held["pid"] == leases.me()["pid"]
