@@ -15,16 +15,28 @@ from typing import Any
 from flows.engine import call
 from storage import consent
 from storage.artifacts import Artifact
-from storage.errors import MediaError, MemdubError, PartlyFailed
+from storage.errors import (
+    ConsentError,
+    HomeError,
+    LeaseLost,
+    MediaError,
+    MemdubError,
+    PartlyFailed,
+    RequestError,
+)
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
 from storage.runs import Run, record_failure, run
-from tasks.ingest import IngestOptions, Progress, find_footage, ingest_file
+from storage.text import printable
+from tasks.footage import IngestOptions, find_footage, hash_footage, inspect, refuse_unfilmed
+from tasks.ingest import Progress, ingest_file
 
 __all__ = ["Ingested", "Watch", "ingest", "no_progress"]
 
 # Opens progress for one item of so many: (name, number, of how many) -> context of a Progress.
 Watch = Callable[[str, int, int], AbstractContextManager[Progress | None]]
+# What is wrong with more than the one file: the others would fail likewise.
+ENDS_ALL = (HomeError, ConsentError, LeaseLost)
 
 
 @dataclass
@@ -37,22 +49,40 @@ class Ingested:
     def as_dict(self) -> dict[str, Any]:
         return {
             "clips": [clip.as_dict() for clip in self.clips],
-            "refused": [{"error": type(e).__name__, "line": str(e)} for e in self.refused],
+            "refused": [
+                {"error": type(e).__name__, "what": e.what, "where": e.where, "do": e.do, "line": str(e)}
+                for e in self.refused
+            ],
         }
 
-    def raise_if_refused(self) -> None:
+    @property
+    def status(self) -> str:
+        """How the run ended, as its row in the ledger says it; a refused request leaves none."""
+        if not self.refused:
+            return "done"
+        if self.clips:
+            return "partly"
+        return "refused" if all(isinstance(e, RequestError) for e in self.refused) else "failed"
+
+    def error(self) -> MemdubError | None:
         """One bad file asked for by itself is a wrong request; among good ones it is a failed part."""
         if not self.refused:
-            return
+            return None
         if not self.clips:
-            first, more = self.refused[0], len(self.refused) - 1
-            rest = f" (and {more} more)" if more else ""
-            raise type(first)(first.what + rest, where=first.where, do=first.do)
+            worst = [e for e in self.refused if not isinstance(e, RequestError)] or self.refused
+            rest = f" (and {len(self.refused) - 1} more refused)" if len(self.refused) > 1 else ""
+            return type(worst[0])(worst[0].what + rest, where=worst[0].where, do=worst[0].do)
         total = len(self.clips) + len(self.refused)
         lines = "; ".join(f"{e.where}: {e.what}" for e in self.refused[:3])
-        raise PartlyFailed(
-            f"{len(self.refused)} of {total} files refused: {lines}", do="the others are ingested"
-        )
+        lines += f"; and {len(self.refused) - 3} more" if len(self.refused) > 3 else ""
+        what = f"{len(self.refused)} of {total} files refused: {lines}"
+        return PartlyFailed(what, do="the others are ingested")
+
+    def raise_if_refused(self) -> None:
+        """For callers that want all or an error."""
+        error = self.error()
+        if error is not None:
+            raise error
 
 
 def no_progress(name: str, number: int, total: int) -> AbstractContextManager[Progress | None]:
@@ -65,17 +95,27 @@ def ingest(
     identity: str,
     *,
     home: str | None = None,
+    record: Path | None = None,
     rate: Fraction | None = None,
     max_side: int | None = None,
     silent_ok: bool = False,
     watch: Watch = no_progress,
+    tell: Callable[[str], None] | None = None,
 ) -> Ingested:
-    """Turn footage of one person into clips. Without videos, takes what lies in raw/<identity>."""
+    """Turn footage of one person into clips. Without videos, takes what lies in raw/<identity>.
+
+    `record` is a consent record to keep for them; it is kept only if there is footage to use it on.
+    """
     place = Home(home)
-    consent.require(place, check_slug(identity), "ingest")
-    files = find_footage([Path(video) for video in videos] or [place.path(f"raw/{identity}")])
     options = IngestOptions(rate, max_side, silent_ok)
+    held = _consent(place, check_slug(identity), record)
+    files = _footage(place, identity, videos)
     result = Ingested()
+    if record is not None:
+        result.refused = _unusable(place, held, files, options)
+        if result.refused:
+            return result
+        consent.store(place, identity, record)
     arguments = {
         "videos": [str(file) for file in files],
         "silent_ok": silent_ok,
@@ -84,9 +124,45 @@ def ingest(
     }
     with run(Ledger(place.objects), "ingest", identity=identity, arguments=arguments) as this:
         for number, file in enumerate(files, 1):
-            _ingest_one(place, file, identity, options, result, watch(file.name, number, len(files)))
-        _settle(place, this, identity, result)
+            watching = watch(printable(file.name), number, len(files))
+            _ingest_one(place, file, identity, options, result, watching, tell)
+        this.status = result.status
+        _write_down(place, this, identity, result)
     return result
+
+
+def _consent(home: Home, identity: str, record: Path | None) -> consent.Consent:
+    if record is None:
+        return consent.require(home, identity, "ingest")
+    return consent.examine(home, identity, record, "ingest")
+
+
+def _footage(home: Home, identity: str, videos: Sequence[Path]) -> list[Path]:
+    if videos:
+        return find_footage([Path(video) for video in videos], home)
+    raw = home.path(f"raw/{identity}")
+    try:
+        if raw.is_dir():
+            return find_footage([raw], home)
+    except MediaError:
+        pass
+    raise MediaError("no footage", where=raw, do="put footage there or name files")
+
+
+def _unusable(
+    home: Home, held: consent.Consent, files: Sequence[Path], options: IngestOptions
+) -> list[MemdubError]:
+    """Why none of the files can be used; empty as soon as one can."""
+    refused: list[MemdubError] = []
+    for file in files:
+        try:
+            refuse_unfilmed(Ledger(home.objects), held, hash_footage(file, home.settings), file)
+            inspect(file, home.settings, options)
+        except (MediaError, ConsentError) as error:
+            refused.append(error)
+        else:
+            return []
+    return refused
 
 
 def _ingest_one(
@@ -96,22 +172,30 @@ def _ingest_one(
     options: IngestOptions,
     result: Ingested,
     watching: AbstractContextManager[Progress | None],
+    tell: Callable[[str], None] | None,
 ) -> None:
+    def waiting(holder: str) -> None:
+        if tell is not None:
+            tell(f"waiting for {holder}, which makes this clip")
+
     try:
         with watching as progress:
-            name = f"ingest {identity} <- {file.name}"
+            name = f"ingest {identity} <- {printable(file.name)}"
             result.clips.append(
-                call(ingest_file, home, file, identity, options, progress=progress, name=name)
+                call(
+                    ingest_file, home, file, identity, options, progress=progress, waiting=waiting, name=name
+                )
             )
-    except MediaError as error:
+    except ENDS_ALL:
+        raise
+    except MemdubError as error:
         result.refused.append(error)
 
 
-def _settle(home: Home, this: Run, identity: str, result: Ingested) -> None:
-    if result.refused and not result.clips:
-        result.raise_if_refused()  # nothing was done, so nothing is written down
+def _write_down(home: Home, this: Run, identity: str, result: Ingested) -> None:
+    if this.status == "refused":
+        return  # nothing was done, so nothing is written down
     for error in result.refused:
-        this.status = "partly"
         record_failure(
             Ledger(home.objects),
             this,

@@ -6,6 +6,7 @@ Called by the command line and by `flows.demo`.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from storage.home import Home, check_slug
 from storage.ledger import Ledger
 from storage.runs import run
 from tasks.film import Script
-from tasks.puppet import film_puppet, footage_of, truth_of
+from tasks.puppet import check_script, film_puppet, footage_of, truth_of
 
 __all__ = ["Filmed", "puppet"]
 
@@ -39,27 +40,54 @@ class Filmed:
         }
 
 
-def puppet(identity: str, script: Script, *, home: str | None = None, watch: Watch = no_progress) -> Filmed:
+def puppet(
+    identity: str,
+    script: Script,
+    *,
+    home: str | None = None,
+    watch: Watch = no_progress,
+    tell: Callable[[str], None] | None = None,
+) -> Filmed:
     """Film the script as `identity` and ingest it."""
     place = Home(home)
-    _claim(place, check_slug(identity), script.seed)
+    place.path("stores")  # films are read where they lie, so a home in a bucket is refused at once
+    _claim(place, check_slug(identity), script)
     arguments = {"identity": identity, "seed": script.seed, "text": script.text, "size": script.size}
-    ledger, workers = Ledger(place.objects), max(1, min(2, os.cpu_count() or 1))
-    with (
-        run(ledger, "puppet", identity=identity, arguments=arguments),
-        watch(f"filming {identity}", 1, 1) as progress,
-    ):
-        named = {"name": f"film {identity}", "workers": workers, "progress": progress}
-        made = call(film_puppet, place, identity, script, **named)
+    made = _film(place, identity, script, arguments, watch, tell)
     video = footage_of(place, made)
-    ingested = ingest([video], identity, home=home, watch=watch)
+    ingested = ingest([video], identity, home=home, watch=watch, tell=tell)
     ingested.raise_if_refused()
     return Filmed(made, ingested.clips[0], str(video), str(truth_of(place, made)))
 
 
-def _claim(home: Home, identity: str, seed: int) -> None:
+def _film(
+    home: Home,
+    identity: str,
+    script: Script,
+    arguments: dict[str, Any],
+    watch: Watch,
+    tell: Callable[[str], None] | None,
+) -> Artifact:
+    def waiting(holder: str) -> None:
+        if tell is not None:
+            tell(f"waiting for {holder}, which films this puppet")
+
+    workers = max(1, min(2, os.cpu_count() or 1))
+    with (
+        run(Ledger(home.objects), "puppet", identity=identity, arguments=arguments),
+        watch(f"filming {identity}", 1, 1) as progress,
+    ):
+        named = {"name": f"film {identity}", "workers": workers, "progress": progress, "waiting": waiting}
+        return call(film_puppet, home, identity, script, **named)
+
+
+def _claim(home: Home, identity: str, script: Script) -> None:
     """A puppet may have a name that is free, or a puppet's already; never a real person's."""
-    if identity not in consent.identities(home):
-        consent.write_synthetic(home, identity, f"Puppet {seed}, made by memdub")
-    elif not consent.read(home, identity).synthetic:
-        raise ConsentError("this name belongs to a real person", where=identity, do="choose another name")
+    if identity in consent.identities(home):
+        if not consent.read(home, identity).synthetic:
+            raise ConsentError("this name belongs to a real person", where=identity, do="choose another name")
+        consent.require(home, identity, "ingest")
+        return
+    # A script that cannot be filmed must not take a name that a person may want.
+    check_script(script)
+    consent.write_synthetic(home, identity, f"Puppet {script.seed}, made by memdub")

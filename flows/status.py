@@ -53,7 +53,7 @@ def survey(home: Home) -> Status:
         status.artifacts += count
         status.bytes += size
         if identity is not None:
-            person = people.setdefault(identity, Person(identity, _consent(home, identity)))
+            person = people.setdefault(identity, Person(identity, "none"))
             person.counts[kind] = count
             person.bytes += size
     for identity, seconds in ask("select identity, sum(duration_s) from clips group by all").fetchall():
@@ -80,7 +80,10 @@ def _consent(home: Home, identity: str) -> str:
     try:
         record = consent.read(home, identity)
     except ConsentError:
-        return "none"
-    if record.expires < dt.date.today():
+        return "broken record"
+    today = dt.date.today()
+    if record.expires < today:
         return f"expired {record.expires}"
+    if record.given_on > today:
+        return f"from {record.given_on}"
     return "synthetic" if record.synthetic else f"{', '.join(sorted(record.scope))} until {record.expires}"

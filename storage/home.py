@@ -18,7 +18,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.errors import HomeError, RequestError
@@ -32,26 +32,29 @@ SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 class Settings(BaseSettings):
     """Every number that a deployment may change; each is read from MEMDUB_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix="MEMDUB_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="MEMDUB_", extra="ignore", env_ignore_empty=True)
 
     home: str = "./data"
     max_video_bytes: int = Field(default=20 * 2**30, gt=0)
-    min_seconds: float = Field(default=1.0, ge=0)
+    min_seconds: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     min_side: int = Field(default=64, ge=16)
     # A holder beats three times in this span; who sees no beat for all of it takes the work over.
-    lease_seconds: float = Field(default=15.0, gt=0)
+    lease_seconds: float = Field(default=15.0, gt=0, allow_inf_nan=False)
 
 
 class Home:
     """Where things lie under one root URL."""
 
     def __init__(self, url: str | Path | None = None, settings: Settings | None = None) -> None:
-        self.settings = settings or Settings()
+        self.settings = settings or _settings()
         self.url = str(url or self.settings.home)
 
     @cached_property
     def objects(self) -> Objects:
-        return open_objects(self.url)
+        objects = open_objects(self.url)
+        if isinstance(objects, LocalObjects):
+            _check_folder(objects.root)
+        return objects
 
     @property
     def is_local(self) -> bool:
@@ -76,6 +79,28 @@ class Home:
         root = self.path(".work") if self.is_local else Path(tempfile.gettempdir()) / "memdub-work"
         root.mkdir(parents=True, exist_ok=True)
         return root
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = f"MEMDUB_{str(wrong['loc'][0]).upper()}"
+        what = f"{wrong['input']!r} is not usable: {wrong['msg']}"
+        raise RequestError(what, where=name, do=f"correct or unset {name}") from error
+
+
+def _check_folder(root: Path) -> None:
+    """Raises HomeError where there is something else than a folder, or no way to it."""
+    try:
+        nearest = next(path for path in (root, *root.parents) if path.exists())
+        usable = nearest.is_dir()
+    except OSError as error:
+        what = f"cannot be looked at ({error.strerror})"
+        raise HomeError(what, where=root, do="set MEMDUB_HOME elsewhere") from error
+    if not usable:
+        raise HomeError("not a folder", where=nearest, do="set MEMDUB_HOME to a folder")
 
 
 def check_slug(identity: str) -> str:

@@ -20,8 +20,9 @@ from typing import Any
 
 from storage.errors import MemdubError, RequestError
 from storage.ledger import Ledger
+from storage.text import printable
 
-__all__ = ["Run", "current_run", "run"]
+__all__ = ["Run", "current_run", "record_failure", "run"]
 
 
 @dataclass
@@ -97,8 +98,8 @@ def record_failure(
         "run_id": it.id,
         "identity": identity,
         "stage": stage,
-        "subject": subject,
-        "reason": str(error),
+        "subject": printable(subject),
+        "reason": printable(error),
         "error": type(error).__name__,
         "attempt": attempt,
         "failed_at": dt.datetime.now(dt.UTC),
@@ -111,7 +112,7 @@ def _row(it: Run, seconds: float) -> dict[str, Any]:
         "id": it.id,
         "flow": it.flow,
         "identity": it.identity,
-        "arguments": json.dumps(it.arguments, sort_keys=True, default=str),
+        "arguments": printable(json.dumps(it.arguments, sort_keys=True, default=str, ensure_ascii=False)),
         "status": it.status,
         "started": it.started,
         "seconds": seconds,

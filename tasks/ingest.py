@@ -9,59 +9,30 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from storage import consent
-from storage.artifacts import Artifact, Made, find_whole, produce
-from storage.errors import MediaError, NoSpace, RequestError, WorkError
+from storage.artifacts import Artifact, Made, produce
+from storage.errors import NoSpace, WorkError
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
-from storage.media import Normalised, Probe, check, normalise, probe
+from storage.media import Normalised, Probe, normalise, probe
 from storage.recipes import RawSource, Recipe, hash_file
+from storage.text import printable
+from tasks.footage import IngestOptions, hash_footage, inspect, refuse_unfilmed
 
-__all__ = ["CLIP", "SUFFIXES", "IngestOptions", "Progress", "find_footage", "ingest_file"]
+__all__ = ["CLIP", "Progress", "ingest_file"]
 
 STAGE = "ingest"
 STAGE_VERSION = 1
 CLIP = "clip.mp4"
 CRF, PRESET = 14, "fast"
-SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
-    | {".wmv", ".flv", ".3gp", ".ogv"}
-)
+# Pictures that the encoder looks ahead at before it writes the first of them.
+HELD_BACK = 40
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class IngestOptions:
-    """What the user may choose."""
-
-    rate: Fraction | None = None  # None: the footage's own
-    max_side: int | None = None  # None: the footage's own size
-    silent_ok: bool = False
-
-
-def find_footage(paths: Iterable[Path]) -> list[Path]:
-    """The files that `paths` mean: files as they are, folders as the videos in them."""
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = sorted(
-            p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not _is_hidden(p, path)
-        )
-        if not inside:
-            kinds = "mp4, mov, mkv, webm, avi"
-            raise MediaError("a folder without any video", where=path, do=f"put {kinds} files there")
-        found.extend(inside)
-    if not found:
-        raise RequestError("no video was named", do="name files or folders")
-    return list(dict.fromkeys(found))
 
 
 def ingest_file(
@@ -75,23 +46,26 @@ def ingest_file(
 ) -> Artifact:
     """The clip of `source`, made unless it is there already."""
     options = options or IngestOptions()
-    consent.require(home, check_slug(identity), "ingest")
-    recipe = _recipe(source, identity, options)
-    found = find_whole(home, Ledger(home.objects), recipe, identity)
-    info = None if found else _checked(home, source, options)
+    record = consent.require(home, check_slug(identity), "ingest")
+    sha256 = hash_footage(source, home.settings)
+    refuse_unfilmed(Ledger(home.objects), record, sha256, source)
+    # Also what is there already is looked at: a refusal must not depend on what was done before.
+    info = inspect(source, home.settings, options)
+    options = options.effective(info)
+    recipe = _recipe(source, sha256, identity, options)
 
     def make(workspace: Path) -> Made:
         target = workspace / CLIP
-        clip = _normalise(info or _checked(home, source, options), target, options, progress)
+        clip = _normalise(info, target, options, progress)
         _agree(clip, probe(target))
-        if hash_file(source) != recipe.raw[0].sha256:
+        if hash_file(source) != sha256:
             raise WorkError("the file changed while it was read", where=source, do="run again")
         return Made(clips=[_clip_row(recipe, identity, clip)])
 
     return produce(home, recipe, make, identity=identity, waiting=waiting)
 
 
-def _recipe(source: Path, identity: str, options: IngestOptions) -> Recipe:
+def _recipe(source: Path, sha256: str, identity: str, options: IngestOptions) -> Recipe:
     parameters = {
         "identity": identity,
         "rate": None if options.rate is None else str(options.rate),
@@ -99,38 +73,17 @@ def _recipe(source: Path, identity: str, options: IngestOptions) -> Recipe:
         "crf": CRF,
         "preset": PRESET,
     }
-    return Recipe(
-        "clip", STAGE, STAGE_VERSION, parameters, raw=(RawSource("footage", _hash(source), source.name),)
-    )
-
-
-def _hash(source: Path) -> str:
-    try:
-        return hash_file(source)
-    except FileNotFoundError as error:
-        raise MediaError("no such file", where=source, do="check the name") from error
-    except OSError as error:
-        raise MediaError(f"cannot be read ({error.strerror})", where=source, do="check it") from error
-
-
-def _checked(home: Home, source: Path, options: IngestOptions) -> Probe:
-    settings = home.settings
-    info = probe(source)
-    check(
-        info,
-        silent_ok=options.silent_ok,
-        min_seconds=settings.min_seconds,
-        min_side=settings.min_side,
-        max_bytes=settings.max_video_bytes,
-    )
-    return info
+    raw = RawSource("footage", sha256, printable(source.name))
+    return Recipe("clip", STAGE, STAGE_VERSION, parameters, raw=(raw,))
 
 
 def _normalise(info: Probe, target: Path, options: IngestOptions, progress: Progress | None) -> Normalised:
-    done = [0, 1]
+    reached = _Reached()
 
     def watch(frames: int, total: int) -> None:
-        done[:] = frames, total
+        reached.frames, reached.total = frames, total
+        # The writer removes its file when it fails, so what it took is noted while it works.
+        reached.bytes = max(reached.bytes, _bytes_in(target.parent))
         if progress is not None:
             progress(frames, total)
 
@@ -147,19 +100,38 @@ def _normalise(info: Probe, target: Path, options: IngestOptions, progress: Prog
     except (NoSpace, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise _no_space(info, target, done[0] / max(1, done[1])) from error
+        raise _no_space(info, target, reached) from error
 
 
-def _no_space(info: Probe, target: Path, share_done: float) -> NoSpace:
-    """How much was needed: what had been written, scaled up, or the footage's size if that was little."""
-    written = sum(path.stat().st_size for path in target.parent.iterdir() if path.is_file())
-    needed = written / share_done if share_done > 0.05 else info.size_bytes
-    free = shutil.disk_usage(target.parent).free + written
+@dataclass
+class _Reached:
+    """How far the writing of a clip had come."""
+
+    frames: int = 0
+    total: int = 0
+    bytes: int = 0
+
+    @property
+    def whole_bytes(self) -> float:
+        """What the whole clip would take, by what was written of it; 0 if that was too little to tell."""
+        written = self.frames - HELD_BACK
+        return self.bytes * self.total / written if written > HELD_BACK / 2 else 0.0
+
+
+def _no_space(info: Probe, target: Path, reached: _Reached) -> NoSpace:
+    free = shutil.disk_usage(target.parent).free
+    # It did not fit into what is free now that the part is gone: it needs more than that.
+    needed = max(reached.whole_bytes or info.size_bytes, free * 1.1 + 100_000)
     return NoSpace(
-        f"the clip needs about {max(needed, free + 1) / 1e6:.1f} MB and {free / 1e6:.1f} MB are free",
+        f"the clip needs about {needed / 1e6:.1f} MB and {free / 1e6:.1f} MB are free",
         where=os.fspath(target.parent.parent.parent),
         do="free some space and run again",
     )
+
+
+def _bytes_in(folder: Path) -> int:
+    with os.scandir(folder) as entries:
+        return sum(entry.stat().st_size for entry in entries if entry.is_file())
 
 
 def _agree(clip: Normalised, stored: Probe) -> None:
@@ -181,7 +153,7 @@ def _clip_row(recipe: Recipe, identity: str, clip: Normalised) -> dict[str, obje
     return {
         "id": recipe.id,
         "identity": identity,
-        "source_name": source.path.name,
+        "source_name": printable(source.path.name),
         "source_sha256": recipe.raw[0].sha256,
         "source_bytes": source.size_bytes,
         "source_container": source.container,
@@ -200,7 +172,3 @@ def _clip_row(recipe: Recipe, identity: str, clip: Normalised) -> dict[str, obje
         "sound_rate_hz": clip.sound_rate,
         "sound_channels": clip.channels,
     }
-
-
-def _is_hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)

@@ -6,6 +6,7 @@ file the artifact holds, the clip's lineage goes on to the puppet.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from storage.artifacts import Artifact, Made, produce
 from storage.errors import RequestError
 from storage.home import Home
 from storage.recipes import Recipe, hash_file
-from tasks.film import Film, Progress, Script, film, truth_beside
+from storage.text import check_text
+from tasks.film import Film, Progress, Script, film, rehearse, truth_beside
 
-__all__ = ["FOOTAGE", "film_puppet", "footage_of", "text_in", "truth_of"]
+__all__ = ["FOOTAGE", "check_script", "film_puppet", "footage_of", "text_in", "truth_of"]
 
 STAGE = "film"
 STAGE_VERSION = 1
@@ -25,7 +27,13 @@ FOOTAGE = "footage.mp4"
 
 
 def film_puppet(
-    home: Home, identity: str, script: Script, *, workers: int = 2, progress: Progress | None = None
+    home: Home,
+    identity: str,
+    script: Script,
+    *,
+    workers: int = 2,
+    progress: Progress | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> Artifact:
     """The footage of `script`, filmed unless it is there already."""
     recipe = Recipe("puppet", STAGE, STAGE_VERSION, {"identity": identity, **_spelt(script)})
@@ -35,7 +43,14 @@ def film_puppet(
         held = f"sha256:{hash_file(made.video)}"
         return Made(lineage=[{"child": held, "parent": recipe.id, "role": "filmed", "parent_name": None}])
 
-    return produce(home, recipe, make, identity=identity)
+    return produce(home, recipe, make, identity=identity, waiting=waiting)
+
+
+def check_script(script: Script) -> None:
+    """Raises RequestError if the script cannot be filmed; takes as long as speaking it."""
+    check_text(script.text, "text")
+    check_text(script.language, "language")
+    rehearse(script)
 
 
 def footage_of(home: Home, puppet: Artifact) -> Path:

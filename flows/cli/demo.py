@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flows.cli.output import duration, json_option, note, print_json, watching
+from flows.cli.output import duration, json_option, note, print_json, say, watching
 from storage.artifacts import Artifact
 
 __all__ = ["demo"]
@@ -27,14 +27,14 @@ def demo(as_json: bool) -> None:
         print_json(done.as_dict())
         return
     made = done.filmed
-    click.echo(f"Filmed a puppet who says three sentences ({_how(made.puppet)})")
-    click.echo(f"  {made.video}")
-    click.echo(f"Ingested it as {made.clip.id} ({_how(made.clip)})")
-    click.echo()
+    say(f"Filmed a puppet who says three sentences ({_how(made.puppet)})")
+    say(f"  {made.video}")
+    say(f"Ingested it as {made.clip.id} ({_how(made.clip)})")
+    say()
     tell_status(survey(Home()))
-    click.echo("\nWhere the clip came from:")
+    say("\nWhere the clip came from:")
     tell_lineage(done.tree)
-    click.echo()
+    say()
     note(f"A page to look at: {done.page}")
     note("Your own footage next: memdub ingest VIDEO --identity NAME --consent FILE")
 

@@ -7,28 +7,27 @@ from pathlib import Path
 
 import click
 
-from flows.cli.output import duration, json_option, note, print_json, watching
-from storage import consent
+from flows.cli.output import duration, json_option, note, print_json, say, say_error, watching
 from storage.artifacts import Artifact
 from storage.errors import RequestError
-from storage.home import Home, check_slug
+from storage.home import Home
 from storage.ledger import Ledger
 
 __all__ = ["ingest"]
 
 
 @click.command()
-@click.argument("videos", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("videos", nargs=-1, type=click.Path())
 @click.option("--identity", required=True, help="Who is seen: a short name of a-z, 0-9, '_' and '-'.")
-@click.option("--consent", "record", type=click.Path(path_type=Path), help="Consent record to keep for them.")
+@click.option("--consent", "record", type=click.Path(), help="Consent record to keep for them.")
 @click.option("--fps", help="Frames a second of the clips, as 25 or 30000/1001; default: the footage's own.")
 @click.option("--max-side", type=click.IntRange(min=64), help="Scale larger pictures down to this side.")
 @click.option("--silent-ok", is_flag=True, help="Accept footage without sound.")
 @json_option
 def ingest(
-    videos: tuple[Path, ...],
+    videos: tuple[str, ...],
     identity: str,
-    record: Path | None,
+    record: str | None,
     fps: str | None,
     max_side: int | None,
     silent_ok: bool,
@@ -40,17 +39,30 @@ def ingest(
     """
     from flows.ingest import ingest as ingest_flow
 
-    home = Home()
-    if record is not None:
-        consent.store(home, check_slug(identity), record)
     result = ingest_flow(
-        list(videos), identity, rate=_rate(fps), max_side=max_side, silent_ok=silent_ok, watch=watching
+        [_path(video, "VIDEOS") for video in videos],
+        identity,
+        record=None if record is None else _path(record, "--consent"),
+        rate=_rate(fps),
+        max_side=max_side,
+        silent_ok=silent_ok,
+        watch=watching,
+        tell=note,
     )
-    if as_json:
+    error = result.error()
+    if as_json and error is None:
         print_json(result.as_dict())
-    else:
-        _tell(home, result.clips)
-    result.raise_if_refused()
+    elif not as_json and result.clips:
+        _tell(Home(), result.clips)
+    if error is not None:
+        raise click.exceptions.Exit(say_error(error, as_json=as_json, content=result.as_dict()))
+
+
+def _path(text: str, where: str) -> Path:
+    """An empty name, as from an unset variable, would be the working folder."""
+    if not text:
+        raise RequestError("an empty name", where=where, do="name a file or a folder")
+    return Path(text)
 
 
 def _rate(text: str | None) -> Fraction | None:
@@ -72,5 +84,5 @@ def _tell(home: Home, clips: list[Artifact]) -> None:
         rate = row["rate_num"] / row["rate_den"]
         what = f"{row['frames']} frames, {row['width_px']}x{row['height_px']}, {rate:g} fps"
         how = "already there" if clip.reused else f"in {duration(clip.row['seconds'])}"
-        click.echo(f"{clip.id}  {row['source_name']}: {what}, {duration(row['duration_s'])} ({how})")
-    note(f"{len(clips)} clip{'s' if len(clips) != 1 else ''} of {clips[0].identity if clips else 'nobody'}")
+        say(f"{clip.id}  {row['source_name']}: {what}, {duration(row['duration_s'])} ({how})")
+    note(f"{len(clips)} clip{'s' if len(clips) != 1 else ''} of {clips[0].identity}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import os
 import signal
 import sys
@@ -22,7 +24,7 @@ COMMANDS = {
     "ingest": "flows.cli.ingest",
     "puppet": "flows.cli.puppet",
     "status": "flows.cli.look",
-    "query": "flows.cli.look",
+    "query": "flows.cli.query",
     "lineage": "flows.cli.look",
     "gc": "flows.cli.clean",
 }
@@ -51,9 +53,15 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and exits with its status."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup the hang-up is ignored, and stays so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(_run(given))
+    sys.exit(_flushed(_run(given or ["--help"])))
 
 
 def _run(arguments: list[str]) -> int:
@@ -70,7 +78,7 @@ def _run(arguments: list[str]) -> int:
         say_error(MemdubError("interrupted", do="run the same command again to go on"), as_json=as_json)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 1
     except Exception as error:
         if os.environ.get("MEMDUB_TRACEBACK"):
@@ -79,6 +87,23 @@ def _run(arguments: list[str]) -> int:
         return say_error(
             MemdubError(what, do="report it, with what MEMDUB_TRACEBACK=1 prints"), as_json=as_json
         )
+
+
+def _flushed(status: int) -> int:
+    """The status, or 1 where the results could not be written after all."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        _discard_output()
+        return status or 1
+    return status
+
+
+def _discard_output() -> None:
+    """What is still to be written goes nowhere: Python would try again as it ends, and complain."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

@@ -6,15 +6,27 @@ import contextlib
 import datetime as dt
 import functools
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
-from storage.errors import MemdubError
+from storage.errors import MemdubError, WorkError
+from storage.text import printable
 
-__all__ = ["duration", "json_option", "note", "print_json", "say_error", "size", "table", "watching"]
+__all__ = [
+    "duration",
+    "json_option",
+    "note",
+    "print_json",
+    "say",
+    "say_error",
+    "size",
+    "table",
+    "watching",
+]
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,23 +36,40 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def say(line: str = "") -> None:
+    """A line of the result, on standard output."""
+    try:
+        click.echo(printable(line))
+    except BrokenPipeError:
+        raise  # the reader has enough: not our failure
+    except OSError as error:
+        what = f"standard output cannot be written ({error.strerror})"
+        raise WorkError(what, do="give it room or send it elsewhere") from error
+
+
 def print_json(content: dict[str, Any]) -> None:
     """One JSON object on standard output."""
-    click.echo(json.dumps(content, default=_plain, ensure_ascii=False))
+    say(json.dumps(_finite(content), default=_plain, ensure_ascii=False, allow_nan=False))
 
 
-def say_error(error: MemdubError, *, as_json: bool) -> int:
-    """One line on standard error; with --json also an object on standard output. The exit status."""
-    click.echo(f"memdub: {error}", err=True)
+def say_error(error: MemdubError, *, as_json: bool, content: dict[str, Any] | None = None) -> int:
+    """One line on standard error; with --json also one object on standard output, with what was done.
+
+    Returns the exit status. What cannot be said is not said: there is nobody left to tell.
+    """
+    with contextlib.suppress(OSError):
+        click.echo(printable(f"memdub: {error}"), err=True)
     if as_json:
-        content = {"kind": type(error).__name__, "what": error.what, "where": error.where, "do": error.do}
-        print_json({"error": content})
+        said = {"kind": type(error).__name__, "what": error.what, "where": error.where, "do": error.do}
+        with contextlib.suppress(OSError, WorkError):
+            print_json({**(content or {}), "error": said})
     return error.exit_status
 
 
 def note(line: str) -> None:
     """A line for the person who watches."""
-    click.echo(line, err=True)
+    with contextlib.suppress(OSError):
+        click.echo(printable(line), err=True)
 
 
 def size(count: float) -> str:
@@ -72,9 +101,9 @@ def table(columns: list[str], rows: list[list[Any]], *, right: tuple[int, ...] =
         ]
         return "  ".join(padded).rstrip()
 
-    click.echo(click.style(line(columns), bold=True))
+    say(click.style(line(columns), bold=True))
     for cells in texts:
-        click.echo(line(cells))
+        say(line(cells))
 
 
 @functools.cache
@@ -109,7 +138,16 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, dt.datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{value:.3f}" if isinstance(value, float) else printable(value)
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flows.cli.output import duration, json_option, note, print_json, watching
+from flows.cli.output import duration, json_option, note, print_json, say, watching
 
 __all__ = ["puppet"]
 
@@ -26,12 +26,15 @@ def puppet(identity: str, text: str | None, seed: int, language: str, size: int,
     from tasks.puppet import text_in
 
     made = puppet_flow(
-        identity, Script(seed, text_in(language) if text is None else text, language, size), watch=watching
+        identity,
+        Script(seed, text_in(language) if text is None else text, language, size),
+        watch=watching,
+        tell=note,
     )
     if as_json:
         print_json(made.as_dict())
         return
     how = "already there" if made.puppet.reused else f"filmed in {duration(made.puppet.row['seconds'])}"
-    click.echo(f"{made.puppet.id}  {made.video} ({how})")
-    click.echo(f"{made.clip.id}  ingested")
+    say(f"{made.puppet.id}  {made.video} ({how})")
+    say(f"{made.clip.id}  ingested")
     note(f"the truth of every frame: {made.truth}")

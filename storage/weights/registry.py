@@ -157,8 +157,6 @@ def _pinned_file(weights: Weights, path: Path, origin: Origin) -> Found:
 
 def _what_to_do(weights: Weights, folder: Path) -> str:
     give = f"set {weights.variable} to a {weights.format} file or put {weights.filename} into {folder}"
-    if weights.source == "download" and weights.sha256:
-        return f"run `memdub weights fetch {weights.name}`, or {give}"
     return f"get it from {weights.url} and {give}" if weights.url else give
 
 

@@ -85,7 +85,8 @@ def test_a_file_of_another_format_is_refused(tmp_path):
 def test_absent_weights_say_what_to_do(tmp_path):
     with pytest.raises(WeightsError) as error:
         registry(tmp_path, NET).find("net")
-    assert "memdub weights fetch net" in one_line(error)
+    assert f"get it from {NET.url} and" in one_line(error)
+    assert "memdub weights" not in one_line(error), "no such command"
     assert "MEMDUB_WEIGHTS_NET" in one_line(error)
     with pytest.raises(WeightsError) as error:
         registry(tmp_path, *TABLE).find("deepspeech")
@@ -188,7 +189,7 @@ def test_the_standing_of_all_weights(tmp_path):
     lines = {line.weights.name: line for line in Registry(tmp_path, environ={}).standing()}
     assert lines["deepspeech"].found.origin == "user"
     assert lines["face_landmarker"].found is None
-    assert "memdub weights fetch face_landmarker" in lines["face_landmarker"].trouble
+    assert f"get it from {lines['face_landmarker'].weights.url} and" in lines["face_landmarker"].trouble
 
 
 def test_the_table_is_sound():
