@@ -81,9 +81,11 @@ def _normalise(info: Probe, target: Path, options: IngestOptions, progress: Prog
     reached = _Reached()
 
     def watch(frames: int, total: int) -> None:
-        reached.frames, reached.total = frames, total
-        # The writer removes its file when it fails, so what it took is noted while it works.
-        reached.bytes = max(reached.bytes, _bytes_in(target.parent))
+        # The writer removes its file when it fails, so what it took is noted while it works. It writes
+        # in large pieces: only as one arrives do the frames and the bytes belong together.
+        written = _bytes_in(target.parent)
+        if written > reached.bytes:
+            reached.frames, reached.total, reached.bytes = frames, total, written
         if progress is not None:
             progress(frames, total)
 
@@ -115,7 +117,7 @@ class _Reached:
     def whole_bytes(self) -> float:
         """What the whole clip would take, by what was written of it; 0 if that was too little to tell."""
         written = self.frames - HELD_BACK
-        return self.bytes * self.total / written if written > HELD_BACK / 2 else 0.0
+        return self.bytes * self.total / written if written > 4 else 0.0
 
 
 def _no_space(info: Probe, target: Path, reached: _Reached) -> NoSpace:

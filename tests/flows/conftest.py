@@ -35,3 +35,20 @@ def root(tmp_path: Path) -> Path:
     """A folder with a home in it, where anna has consented."""
     keep_consent(tmp_path / "home")
     return tmp_path
+
+
+def everything_in(home: Path) -> set[str]:
+    """Every file but the empty lock files."""
+    files = (path for path in home.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(home)) for path in files}
+
+
+def refused(memdub: Shell, root: Path, *words: object, line: str) -> None:
+    """Exit status 2, one line that says `line`, and a home as it was."""
+    before = everything_in(root / "home")
+    assert memdub("ingest", *words) == 2
+    assert memdub.err.count("\n") == 1, memdub.err
+    assert line in memdub.err
+    assert "Traceback" not in memdub.err
+    assert "; " in memdub.err, "the line does not say what to do"
+    assert everything_in(root / "home") == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ given_on = 2026-01-01
 expires = 2026-12-31
 purpose = "a course"
 """
+JUNE = dt.date(2026, 6, 1)
 
 
 def keep(home: Home, text: str, identity: str = "anna") -> None:
@@ -85,10 +87,64 @@ def test_a_brought_record_is_kept_only_if_it_is_whole(home: Home, tmp_path: Path
     with pytest.raises(ConsentError):
         consent.store(home, "anna", bad)
     assert consent.identities(home) == []
-    consent.store(home, "anna", good)
+    consent.store(home, "anna", good, today=JUNE)
     assert consent.read(home, "anna").scope == {"ingest", "train"}
 
 
 def test_a_puppets_record_says_that_nobody_is_shown(home: Home) -> None:
     consent.write_synthetic(home, "puppet", "Puppet 3", today=dt.date(2024, 2, 29))
     assert consent.require(home, "puppet", "dub", today=dt.date(2030, 1, 1)).synthetic
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("2026-12-31", "2026-05-31"), "expired on 2026-05-31"),
+        (('["ingest", "train"]', '["dub"]'), "not ingest"),
+    ],
+)
+def test_a_record_that_allows_less_replaces_none(
+    home: Home, tmp_path: Path, change: tuple[str, str], words: str
+) -> None:
+    keep(home, RECORD)
+    lesser = tmp_path / "lesser.toml"
+    lesser.write_text(RECORD.replace(*change))
+    with pytest.raises(ConsentError, match=words):
+        consent.store(home, "anna", lesser, today=JUNE)
+    assert consent.require(home, "anna", "ingest", today=JUNE)
+
+
+def test_a_name_stays_a_persons_or_a_puppets(home: Home, tmp_path: Path) -> None:
+    keep(home, RECORD)
+    with pytest.raises(ConsentError, match="belongs to a real person"):
+        consent.write_synthetic(home, "anna", "Puppet 3")
+    assert not consent.read(home, "anna").synthetic
+    real, puppets = tmp_path / "real.toml", tmp_path / "puppet.toml"
+    real.write_text(RECORD)
+    puppets.write_text(RECORD + "synthetic = true\n")
+    with pytest.raises(ConsentError, match="belongs to a real person"):
+        consent.store(home, "anna", puppets, today=JUNE)
+    consent.write_synthetic(home, "puppet", "Puppet 3")
+    with pytest.raises(ConsentError, match="belongs to a puppet"):
+        consent.store(home, "puppet", real, today=JUNE)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "large", "folder", "nested"])
+def test_files_that_are_no_records_are_refused_unread(home: Home, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "record.toml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_text(RECORD + ("#" * 70_000 if kind == "large" else "a = " + "[" * 30_000))
+    with pytest.raises(ConsentError):
+        consent.store(home, "anna", path, today=JUNE)
+    assert consent.identities(home) == []
+
+
+def test_folders_that_are_nobody_are_left_out(home: Home) -> None:
+    keep(home, RECORD)
+    keep(home, RECORD, "Not A Slug")
+    keep(home, RECORD, "anna/old")
+    assert consent.identities(home) == ["anna"]
