@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,12 @@ class Demonstration:
         return {**self.filmed.as_dict(), "lineage": self.tree.as_dict(), "page": str(self.page)}
 
 
-def demo(*, home: str | None = None, watch: Watch = no_progress) -> Demonstration:
+def demo(
+    *, home: str | None = None, watch: Watch = no_progress, tell: Callable[[str], None] | None = None
+) -> Demonstration:
     """Film, ingest, trace, and write a page about it."""
     place = Home(home)
-    filmed = puppet(IDENTITY, SCRIPT, home=home, watch=watch)
+    filmed = puppet(IDENTITY, SCRIPT, home=home, watch=watch, tell=tell)
     ledger = Ledger(place.objects)
     tree = lineage_of(ledger, filmed.clip.id)
     page = place.path("out/demo/index.html")

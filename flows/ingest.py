@@ -156,8 +156,9 @@ def _unusable(
     refused: list[MemdubError] = []
     for file in files:
         try:
-            refuse_unfilmed(Ledger(home.objects), held, hash_footage(file, home.settings), file)
             inspect(file, home.settings, options)
+            if held.synthetic:
+                refuse_unfilmed(Ledger(home.objects), held, hash_footage(file, home.settings), file)
         except (MediaError, ConsentError) as error:
             refused.append(error)
         else:
@@ -189,7 +190,8 @@ def _ingest_one(
     except ENDS_ALL:
         raise
     except MemdubError as error:
-        result.refused.append(error)
+        # Every refusal names something: the file, where the error knew nothing closer.
+        result.refused.append(type(error)(error.what, where=error.where or file, do=error.do))
 
 
 def _write_down(home: Home, this: Run, identity: str, result: Ingested) -> None:

@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.errors import HomeError, RequestError
 from storage.objects import LocalObjects, Objects, open_objects
+from storage.text import check_text
 
 __all__ = ["SLUG", "Home", "Settings", "check_slug"]
 
@@ -47,7 +48,7 @@ class Home:
 
     def __init__(self, url: str | Path | None = None, settings: Settings | None = None) -> None:
         self.settings = settings or _settings()
-        self.url = str(url or self.settings.home)
+        self.url = check_text(str(url or self.settings.home), "MEMDUB_HOME")
 
     @cached_property
     def objects(self) -> Objects:

@@ -22,7 +22,7 @@ def demo(as_json: bool) -> None:
     from flows.status import survey
     from storage.home import Home
 
-    done = demo_flow(watch=watching)
+    done = demo_flow(watch=watching, tell=note)
     if as_json:
         print_json(done.as_dict())
         return

@@ -38,6 +38,13 @@ def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (Home().url, Home().settings.min_side) == ("./data", 64)
 
 
+def test_a_home_whose_name_is_no_text(memdub: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMDUB_HOME", f"{tmp_path}/caf\udce9")
+    assert memdub("status") == 2
+    assert "MEMDUB_HOME: not UTF-8 text" in memdub.err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("below", ["", "/deep/home"])
 @pytest.mark.parametrize(
     "words",

@@ -131,11 +131,13 @@ def test_work_that_fails_for_one_file_goes_on_with_the_others(
     memdub: Shell, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     videos = [film(root / f"{name}.mp4", seed=i) for i, name in enumerate("abc")]
-    failing_for("a.mp4", WorkError("went wrong", where=videos[0], do="report this"), monkeypatch)
+    failing_for("a.mp4", WorkError("went wrong", do="report this"), monkeypatch)
     assert memdub("ingest", *videos, "--identity", "anna") == 1
     ledger = Ledger(Home().objects)
     assert len(ledger.rows("clips")) == 2
+    assert f"{videos[0]}: went wrong" in memdub.err
     assert ledger.rows("failures")["error"].to_pylist() == ["WorkError"]
+    assert ledger.rows("failures")["subject"].to_pylist() == [str(videos[0])]
     assert ledger.rows("runs")["status"].to_pylist() == ["partly"]
     assert memdub("ingest", videos[0], "--identity", "anna") == 1
     assert "went wrong" in memdub.err
