@@ -139,11 +139,11 @@ def _consent(home: Home, identity: str, record: Path | None) -> consent.Consent:
 
 def _footage(home: Home, identity: str, videos: Sequence[Path]) -> list[Path]:
     if videos:
-        return find_footage([Path(video) for video in videos], home)
+        return find_footage([Path(video) for video in videos], home, identity)
     raw = home.path(f"raw/{identity}")
     try:
         if raw.is_dir():
-            return find_footage([raw], home)
+            return find_footage([raw], home, identity)
     except MediaError:
         pass
     raise MediaError("no footage", where=raw, do="put footage there or name files")

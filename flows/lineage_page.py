@@ -131,7 +131,8 @@ def _details(node: Node) -> list[str]:
         return [f"{role}no longer in the ledger"]
     row = node.row
     made = f"{row['stage']} v{row['stage_version']}, {row['started']:%Y-%m-%d %H:%M}"
-    return [f"{role}{node.kind} of {row['identity'] or 'nobody'}", made]
+    above = " (sources as above)" if node.repeated else ""
+    return [f"{role}{node.kind} of {row['identity'] or 'nobody'}{above}", made]
 
 
 def _short(text: str, most: int) -> str:

@@ -13,6 +13,7 @@ Called by `tasks` and `flows`, and by the rooms beside it. A home is a local fol
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from functools import cached_property
@@ -77,7 +78,9 @@ class Home:
 
     def workspace_root(self) -> Path:
         """Where uncommitted work is written: beside the stores, so that publishing is one rename."""
-        root = self.path(".work") if self.is_local else Path(tempfile.gettempdir()) / "memdub-work"
+        # Two buckets may be worked on from one machine: each has a folder of its own.
+        own = hashlib.sha256(self.url.encode()).hexdigest()[:12]
+        root = self.path(".work") if self.is_local else Path(tempfile.gettempdir()) / "memdub-work" / own
         root.mkdir(parents=True, exist_ok=True)
         return root
 

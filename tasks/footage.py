@@ -48,14 +48,17 @@ class IngestOptions:
         return IngestOptions(rate, self.max_side if shrinks else None, self.silent_ok)
 
 
-def find_footage(paths: Iterable[Path], home: Home | None = None) -> list[Path]:
-    """The files that `paths` mean: files as they are, folders as the videos in them."""
+def find_footage(paths: Iterable[Path], home: Home, identity: str) -> list[Path]:
+    """The files that `paths` mean: files as they are, folders as the videos in them.
+
+    Of folders inside the home only the identity's own footage counts: not ours, and not other people's.
+    """
     found: list[Path] = []
     for path in paths:
         if not _is_folder(path):
             found.append(path)
             continue
-        inside = sorted(file for file in path.rglob("*") if _is_footage(file, path, home))
+        inside = sorted(file for file in path.rglob("*") if _is_footage(file, path, home, identity))
         if not inside:
             kinds = "mp4, mov, mkv, webm, avi"
             raise MediaError("a folder without any video", where=path, do=f"put {kinds} files there")
@@ -124,11 +127,12 @@ def _is_folder(path: Path) -> bool:
         return False  # looking at it as a file will say what is wrong
 
 
-def _is_footage(path: Path, folder: Path, home: Home | None) -> bool:
+def _is_footage(path: Path, folder: Path, home: Home, identity: str) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
-    if home is None or not home.is_local:
+    root, where = home.path(".") if home.is_local else None, path.resolve()
+    if root is None or not where.is_relative_to(root):
         return True
-    root, where = home.path("."), path.resolve()
-    return not (where.is_relative_to(root) and where.relative_to(root).parts[0] in ROOMS)
+    room, *inner = where.relative_to(root).parts
+    return room not in ROOMS and (room != "raw" or inner[0] == identity or len(inner) == 1)

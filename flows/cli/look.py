@@ -171,4 +171,5 @@ def _label(node: Node) -> str:
     made = (
         f"{row['stage']} v{row['stage_version']}, {row['started']:%Y-%m-%d %H:%M}, {duration(row['seconds'])}"
     )
-    return f"{role}{node.id}  {row['identity'] or ''} [{made}]"
+    above = " (sources as above)" if node.repeated else ""
+    return f"{role}{node.id}  {row['identity'] or ''} [{made}]{above}"

@@ -109,7 +109,7 @@ def replacing_against_growing(home: Path) -> None:
         while time.perf_counter() < until:
             try:
                 duckdb.connect().execute(
-                    f"select count(distinct id) from read_parquet('{folder}/*.parquet')"
+                    f"select count(distinct id), max(length(text)) from read_parquet('{folder}/*.parquet')"
                 ).fetchall()
             except duckdb.Error:
                 failed += bool(list(folder.glob("*.parquet")))
@@ -128,7 +128,7 @@ def rewrite(folder: str, keep: bool, stop: object) -> None:
         for count in range(1, 257):
             if stop.is_set():  # type: ignore[attr-defined]
                 return
-            rows = [{"id": f"{number}-{i}", "text": "x" * 300 + str(i)} for i in range(count)]
+            rows = [{"id": f"{number}-{i}", "text": f"{i} " * 100} for i in range(count)]
             sink = pa.BufferOutputStream()
             with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
                 sink.write(old[4:])

@@ -38,6 +38,6 @@ def test_ingest_status_and_lineage_in_a_bucket(
     assert memdub("lineage", clip["id"]) == 0
     assert "a b.mp4" in memdub.out
     assert memdub("gc") == 0
-    assert not list((Path(tempfile.gettempdir()) / "memdub-work").glob("clip-*"))
+    assert not list((Path(tempfile.gettempdir()) / "memdub-work").rglob("clip-*"))
     assert memdub("ingest", "--identity", "anna") == 2
     assert "needs a local folder" in memdub.err

@@ -59,6 +59,7 @@ def test_a_folder_with_a_home_in_it_gives_no_clips_of_ours(
 ) -> None:
     film(root / "a.mp4")
     film(root / "home" / "raw" / "anna" / "b.mp4", seed=1)
+    film(root / "home" / "raw" / "bob" / "c.mp4", seed=2)  # somebody else's
     film(root / "home" / "out" / "dub.mp4", seed=2)
     monkeypatch.chdir(root)
     for _ in range(2):
