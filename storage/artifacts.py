@@ -194,9 +194,11 @@ def _workspace(home: Home, recipe: Recipe) -> Iterator[Path]:
     """An empty folder for the work; what dead processes left of this recipe goes."""
     root = home.workspace_root()
     for note in root.glob(f"{recipe.id}.*.owner"):
-        if leases.is_dead(json.loads(note.read_text() or "{}")):
-            shutil.rmtree(note.with_suffix(""), ignore_errors=True)
-            note.unlink(missing_ok=True)
+        # Its owner may be clearing up at this moment, or have died while writing the note.
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            if leases.is_dead(json.loads(note.read_text())):
+                shutil.rmtree(note.with_suffix(""), ignore_errors=True)
+                note.unlink(missing_ok=True)
     workspace = root / f"{recipe.id}.{uuid.uuid4().hex[:8]}"
     note = workspace.with_name(f"{workspace.name}.owner")
     try:

@@ -25,6 +25,7 @@ from storage import leases
 from storage.errors import NoSpace
 from storage.home import Home
 from storage.ledger import Ledger
+from storage.objects import TEMPORARY
 
 __all__ = ["Garbage", "collect", "find"]
 
@@ -95,8 +96,10 @@ def _remove_artifacts(home: Home, ledger: Ledger, rows: list[dict[str, Any]]) ->
 
 def _remove_leftover(home: Home, ledger: Ledger, path: Path) -> None:
     recipe = path.name.partition(".")[0]
-    if path.name.startswith(".tmp-"):
-        path.unlink(missing_ok=True)
+    if path.name.startswith(TEMPORARY):
+        # Such a file is written and renamed under its folder's lock: inside it, nobody is at it.
+        with home.objects.exclusive(str(path.parent.relative_to(home.path(".")))):
+            path.unlink(missing_ok=True)
         return
     with leases.hold_if_free(home.objects, recipe, home.settings.lease_seconds) as lease:
         published = path.parent.parent.name == "stores" and ledger.find(recipe) is not None
@@ -135,21 +138,26 @@ def _newest(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _leftovers(home: Home, rows: dict[str, dict[str, Any]], after: float) -> list[Path]:
     known = {row["uri"] for row in rows.values()}
-    stores = [
-        path
-        for path in home.path("stores").glob("*/*")
-        if f"stores/{path.parent.name}/{path.name}" not in known
-    ]
-    works = list(home.path(".work").glob("*"))
-    temporary = list(home.path("ledger").rglob(".tmp-*"))
+    root = home.path(".")
+    works = [path for path in _below(root / ".work") if path.parent == root / ".work"]
+    stores = [path for path in _below(root / "stores") if path.parent.parent == root / "stores"]
+    stores = [path for path in stores if str(path.relative_to(root)) not in known]
+    changing = ("ledger", ".leases", "identities")
+    inside = [path for room in changing for path in _below(root / room)]
+    temporary = [path for path in inside if path.name.startswith(TEMPORARY)]
     now = time.time()
     return [path for path in stores + works + temporary if now - _touched(path) > after]
+
+
+def _below(folder: Path) -> list[Path]:
+    """All that is in a folder. os.walk passes over what vanishes meanwhile; pathlib raises."""
+    return [Path(inner) / name for inner, folders, names in os.walk(folder) for name in folders + names]
 
 
 def _stats(path: Path) -> list[os.stat_result]:
     """Of the path and all in it; what vanishes while we look has none."""
     found = []
-    for each in [path, *(path.rglob("*") if path.is_dir() else ())]:
+    for each in [path, *_below(path)]:
         with contextlib.suppress(OSError):
             found.append(each.stat())
     return found

@@ -19,9 +19,10 @@ from typing import Any
 
 from storage.errors import HomeError, NoSpace
 
-__all__ = ["LocalObjects", "Objects", "S3Objects", "Version", "open_objects"]
+__all__ = ["TEMPORARY", "LocalObjects", "Objects", "S3Objects", "Version", "open_objects"]
 
 Version = str
+# Files that are being written, under the lock of their folder.
 TEMPORARY = ".tmp-"
 # What S3 answers when the object is another version, or when two conditional writes meet.
 LOST_RACES = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")

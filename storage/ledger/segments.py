@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from storage.errors import CorruptArtifact, WorkError
 from storage.ledger.schemas import TableSpec
-from storage.objects import LocalObjects, Objects, Version
+from storage.objects import TEMPORARY, LocalObjects, Objects, Version
 
 __all__ = ["Table"]
 
@@ -219,7 +219,7 @@ def _punch(objects: LocalObjects, key: str, idle_seconds: float) -> int:
         live = _live_offset(data)
         if stat.st_blocks * 512 - (len(data) - live) < WORTH_FREEING:
             return 0
-        temporary = path.with_name(f".tmp-compact-{path.name}.part")
+        temporary = path.with_name(f"{TEMPORARY}compact-{path.stem}")
         try:
             with temporary.open("wb") as file:
                 file.write(MAGIC)
