@@ -13,7 +13,6 @@ import errno
 import functools
 import hashlib
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -32,6 +31,7 @@ from storage import leases
 from storage.errors import CorruptArtifact, LeaseLost, NoSpace, WorkError
 from storage.home import Home
 from storage.ledger import Commit, Ledger
+from storage.objects import sync
 from storage.recipes import Recipe, hash_file
 from storage.runs import current_run
 
@@ -223,7 +223,7 @@ def _seal(workspace: Path) -> tuple[str, int]:
     manifest = json.dumps(entries, sort_keys=True, indent=0).encode()
     (workspace / MANIFEST).write_bytes(manifest)
     for path in [*files, workspace / MANIFEST]:
-        _sync(path)
+        sync(path)
     return hashlib.sha256(manifest).hexdigest(), sum(size for size, _ in entries.values())
 
 
@@ -240,15 +240,7 @@ def _publish(home: Home, uri: str, workspace: Path) -> None:
         path.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
     workspace.rename(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path.parent)
 
 
 def _lineage(recipe: Recipe) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from storage.errors import HomeError, NoSpace
 
-__all__ = ["TEMPORARY", "LocalObjects", "Objects", "S3Objects", "Version", "open_objects"]
+__all__ = ["TEMPORARY", "LocalObjects", "Objects", "S3Objects", "Version", "open_objects", "sync"]
 
 Version = str
 # Files that are being written, under the lock of their folder.
@@ -101,7 +101,7 @@ class LocalObjects(Objects):
         try:
             _write_durably(temporary, data)
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync(path.parent)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise _full(error, path, len(data)) from error
@@ -233,9 +233,9 @@ def _write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have the disk hold the new name too: a power cut must not bring the old file back."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Have the disk hold a file's bytes, or a folder's names: a power cut must not bring the old back."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
