@@ -7,7 +7,7 @@ index of eight bytes a frame.
 """
 
 from storage.media.normalise import Normalised, normalise
-from storage.media.picture import Orientation
+from storage.media.picture import YUV_TO_RGB, Orientation
 from storage.media.probe import AudioInfo, Probe, VideoInfo, check, probe, require_audio, require_video
 from storage.media.sound import SoundReader, read_sound
 from storage.media.timeline import STANDARD_RATES, Timeline, choose_rate
@@ -17,6 +17,7 @@ from storage.media.writer import AAC_RATES, MediaWriter
 __all__ = [
     "AAC_RATES",
     "STANDARD_RATES",
+    "YUV_TO_RGB",
     "AudioInfo",
     "MediaWriter",
     "Normalised",

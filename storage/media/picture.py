@@ -16,11 +16,24 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-__all__ = ["Format", "Orientation", "Painter", "display_size", "orientation_of"]
+__all__ = ["YUV_TO_RGB", "Format", "Orientation", "Painter", "display_size", "orientation_of"]
 
-Format = Literal["rgb24", "bgr24", "gray"]
+# `yuv420p`: the planes as they are stored in a clip, BT.709 in video range, one above the other as
+# (height * 3 / 2, width): no colour is computed, which saves two thirds of the time of reading.
+Format = Literal["rgb24", "bgr24", "gray", "yuv420p"]
+
+# (red, green, blue) = this x (Y, U, V, 1), for 8-bit BT.709 in video range.
+YUV_TO_RGB = np.array(
+    [
+        [1.164384, 0.0, 1.792741, -248.100994],
+        [1.164384, -0.213249, -0.532909, 76.878080],
+        [1.164384, 2.112402, 0.0, -289.017566],
+    ],
+    dtype=np.float64,
+)
 
 _BT709, _UNNAMED, _BT601, _BT2020 = 1, 2, 6, 9
+_VIDEO_RANGE = 1
 _KNOWN_MATRICES = {0, _BT709, 4, 5, _BT601, 7, _BT2020}
 _HDR = {int(ColorTrc.SMPTE2084), int(ColorTrc.ARIB_STD_B67)}
 # The fast paths of swscale are a level and a half too dark and take the nearest chroma sample.
@@ -91,6 +104,35 @@ class Painter:
         self._scaler = VideoReformatter()
 
     def paint(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """The picture; in form `yuv420p` its planes."""
+        if self._format == "yuv420p":
+            return self._planes(frame)
+        return self._coloured(frame, self._format)
+
+    def _planes(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        if not self._is_stored_so(frame):
+            painted = VideoFrame.from_ndarray(self._coloured(frame, "rgb24"), "rgb24")
+            frame = self._scaler.reformat(
+                painted,
+                format="yuv420p",
+                interpolation=EXACT,
+                dst_colorspace="ITU709",
+                dst_color_range="MPEG",
+                threads=1,
+            )
+        return frame.to_ndarray().astype(np.uint8, copy=False)
+
+    def _is_stored_so(self, frame: VideoFrame) -> bool:
+        return (
+            frame.format.name == "yuv420p"
+            and (frame.width, frame.height) == self._coded
+            and self._orientation == Orientation()
+            and frame.colorspace == _BT709
+            and frame.color_range == _VIDEO_RANGE
+            and not frame.interlaced_frame
+        )
+
+    def _coloured(self, frame: VideoFrame, form: Format) -> NDArray[np.uint8]:
         _name_colours(frame)
         if frame.interlaced_frame:
             frame = _one_field(frame)
@@ -100,7 +142,7 @@ class Painter:
             frame,
             width=width,
             height=height,
-            format=self._format,
+            format=form,
             interpolation=EXACT,
             dst_color_range="JPEG",
             dst_color_trc=ColorTrc.BT709 if hdr else None,

@@ -60,6 +60,8 @@ class VideoReader:
                 f"cannot be read at {self.rate} frames a second", where=path, do="ask for more than 0"
             )
         self.size = size or picture.display_size
+        if form == "yuv420p" and any(side % 2 for side in self.size):
+            raise MediaError("planes of 4:2:0 need even sides", where=path, do='read it as "rgb24"')
         self._form: Format = form
         self._threads, self._thread_count = threads, thread_count
         self._index = index
@@ -72,7 +74,7 @@ class VideoReader:
         return self.read()
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.uint8]]:
-        """Frames start to stop of the constant-rate timeline, (H, W, 3) or (H, W) for gray."""
+        """Frames start to stop of the constant-rate timeline, (H, W, 3), (H, W) for gray, (H * 3 / 2, W) for planes."""
         stop = len(self) if stop is None else min(stop, len(self))
         if start < 0:
             raise ValueError(f"start is {start}, below 0")

@@ -183,3 +183,41 @@ def test_interlaced_motion_has_no_comb(studio, codec):
     assert np.abs(np.diff(picture[4:-4], axis=0)).max() < 25
     assert picture[32, 30] > 180
     assert picture[32, 60] < 80
+
+
+def in_colour(planes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The planes of one picture as RGB, chroma taken from the nearest sample."""
+    height, width = planes.shape[0] * 2 // 3, planes.shape[1]
+    chroma = planes[height:].reshape(2, height // 2, width // 2).repeat(2, 1).repeat(2, 2)
+    stacked = np.stack([planes[:height], *chroma, np.ones((height, width))], -1)
+    return np.clip(np.rint(stacked @ matrix.T), 0, 255)
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_planes_are_the_same_picture(studio, rotation):
+    from storage.media import YUV_TO_RGB
+
+    path = studio(size=(96, 64), frames=4, picture=corners, rotation=float(rotation))
+    rgb = list(VideoReader(path))
+    planes = list(VideoReader(path, form="yuv420p"))
+    assert len(planes) == len(rgb) == 4
+    for flat, picture in zip(planes, rgb, strict=True):
+        height, width = picture.shape[:2]
+        assert flat.shape == (height * 3 // 2, width)
+        painted = in_colour(flat, YUV_TO_RGB)
+        assert np.abs(middles_of(painted) - middles_of(picture)).max() <= 3
+
+
+def middles_of(picture: np.ndarray) -> np.ndarray:
+    height, width = picture.shape[:2]
+    return picture[height // 4 :: height // 2, width // 4 :: width // 2][:2, :2].astype(int)
+
+
+def test_a_clip_is_handed_over_as_it_is_stored(tmp_path):
+    path = tmp_path / "clip.mp4"
+    with MediaWriter(path, size=(96, 64), rate=Fraction(25)) as writer:
+        for number in range(3):
+            writer.write_frame(patches(number, (96, 64)))
+    with av.open(str(path)) as source:
+        stored = [frame.to_ndarray() for frame in source.decode(video=0)]
+    assert np.array_equal(list(VideoReader(path, form="yuv420p")), stored)
