@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoReformatter
+from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 __all__ = ["YUV_TO_RGB", "Format", "Orientation", "Painter", "display_size", "orientation_of"]
@@ -116,7 +116,7 @@ class Painter:
                 painted,
                 format="yuv420p",
                 interpolation=EXACT,
-                dst_colorspace="ITU709",
+                dst_colorspace=Colorspace.ITU709,
                 dst_color_range="MPEG",
                 threads=1,
             )
