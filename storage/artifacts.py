@@ -35,7 +35,7 @@ from storage.objects import sync
 from storage.recipes import Recipe, hash_file
 from storage.runs import current_run
 
-__all__ = ["Artifact", "Made", "check_whole", "find", "find_whole", "produce"]
+__all__ = ["DRAFT", "Artifact", "Made", "check_whole", "find", "find_whole", "produce"]
 
 MANIFEST = "manifest.json"
 
@@ -73,6 +73,14 @@ class Made:
 
 
 Make = Callable[[Path], Made]
+# How a folder of unfinished resumable work is called, after its recipe.
+DRAFT = ".draft"
+
+
+@dataclass(frozen=True)
+class _Work:
+    make: Make
+    resumable: bool
 
 
 def produce(
@@ -82,12 +90,17 @@ def produce(
     *,
     identity: str | None,
     waiting: Callable[[str], None] | None = None,
+    resumable: bool = False,
 ) -> Artifact:
-    """The recipe's artifact: found if it is there and whole, else made by `make` in an empty folder."""
+    """The recipe's artifact: found if it is there and whole, else made by `make` in an empty folder.
+
+    A `resumable` stage finds in that folder what a killed run of the same recipe left there, and must be
+    able to tell what of it is whole.
+    """
     ledger = Ledger(home.objects)
     found = find_whole(home, ledger, recipe, identity)
     if found is None:
-        found = _make_once(home, ledger, recipe, make, identity, waiting)
+        found = _make_once(home, ledger, recipe, _Work(make, resumable), identity, waiting)
     run = current_run()
     if run is not None:
         (run.reused if found.reused else run.made).append(found.id)
@@ -136,7 +149,7 @@ def _make_once(
     home: Home,
     ledger: Ledger,
     recipe: Recipe,
-    make: Make,
+    work: _Work,
     identity: str | None,
     waiting: Callable[[str], None] | None,
 ) -> Artifact:
@@ -153,17 +166,17 @@ def _make_once(
             # Somebody who thought us dead took over: wait for them, and use their result.
             with contextlib.suppress(LeaseLost):
                 if lease is not None:
-                    return _make(home, ledger, recipe, make, identity, lease)
+                    return _make(home, ledger, recipe, work, identity, lease)
 
 
 def _make(
-    home: Home, ledger: Ledger, recipe: Recipe, make: Make, identity: str | None, lease: leases.Lease
+    home: Home, ledger: Ledger, recipe: Recipe, work: _Work, identity: str | None, lease: leases.Lease
 ) -> Artifact:
     started, begun = dt.datetime.now(dt.UTC), time.monotonic()
     uri = f"stores/{recipe.kind}/{recipe.id}"
-    with _workspace(home, recipe) as workspace:
+    with _draft(home, recipe) if work.resumable else _workspace(home, recipe) as workspace:
         try:
-            made = make(workspace)
+            made = work.make(workspace)
             content_hash, size = _seal(workspace)
         except Exception:
             lease.check()  # what broke may be that somebody else works here now
@@ -202,16 +215,35 @@ def _workspace(home: Home, recipe: Recipe) -> Iterator[Path]:
     workspace = root / f"{recipe.id}.{uuid.uuid4().hex[:8]}"
     note = workspace.with_name(f"{workspace.name}.owner")
     try:
-        note.write_text(json.dumps(leases.me()))
-        workspace.mkdir()
+        with _plain_if_full(home):
+            note.write_text(json.dumps(leases.me()))
+            workspace.mkdir()
+            yield workspace
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+        note.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _draft(home: Home, recipe: Recipe) -> Iterator[Path]:
+    """The recipe's own folder, as whoever worked on it last has left it; the caller holds the lease."""
+    workspace = home.workspace_root() / f"{recipe.id}{DRAFT}"
+    with _plain_if_full(home):
+        workspace.mkdir(exist_ok=True)
+        # A kill while sealing: the manifest would count itself.
+        (workspace / MANIFEST).unlink(missing_ok=True)
         yield workspace
+    shutil.rmtree(workspace, ignore_errors=True)  # published elsewhere by now
+
+
+@contextlib.contextmanager
+def _plain_if_full(home: Home) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NoSpace("the disk is full", where=home.url, do="free some space and run again") from error
         raise
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)
-        note.unlink(missing_ok=True)
 
 
 def _seal(workspace: Path) -> tuple[str, int]:

@@ -22,6 +22,7 @@ from typing import Any
 import fsspec
 
 from storage import leases
+from storage.artifacts import DRAFT
 from storage.errors import NoSpace
 from storage.home import Home
 from storage.ledger import Ledger
@@ -31,6 +32,8 @@ __all__ = ["Garbage", "collect", "find"]
 
 # Younger leftovers may belong to a process that is still at work.
 LEFTOVER_AFTER_SECONDS = 3600.0
+# Half a day's extraction that was interrupted before the holidays is work, not garbage.
+DRAFT_AFTER_SECONDS = 14 * 86400.0
 
 
 @dataclass
@@ -146,7 +149,11 @@ def _leftovers(home: Home, rows: dict[str, dict[str, Any]], after: float) -> lis
     inside = [path for room in changing for path in _below(root / room)]
     temporary = [path for path in inside if path.name.startswith(TEMPORARY)]
     now = time.time()
-    return [path for path in stores + works + temporary if now - _touched(path) > after]
+
+    def patience(path: Path) -> float:
+        return max(after, DRAFT_AFTER_SECONDS) if path.name.endswith(DRAFT) else after
+
+    return [path for path in stores + works + temporary if now - _touched(path) > patience(path)]
 
 
 def _below(folder: Path) -> list[Path]:

@@ -83,8 +83,8 @@ def open_clip(
         raise RequestError("no published clip is here", where=f"{place.url}/{group}".rstrip("/"))
     own = tuple(mark[MARK]["arrays"])
     attrs = {key: value for key, value in mark.items() if key != MARK}
-    names = own if group else _all_names(place, own)
-    return ClipGroup(place, place, group, attrs, own, names, False, content=mark[MARK]["content_hash"])
+    digests = dict(mark[MARK]["arrays"]) if group else _all_digests(place, mark)
+    return ClipGroup(place, place, group, attrs, own, tuple(digests), False, digests=digests)
 
 
 def discard(draft: ClipGroup) -> None:
@@ -99,11 +99,12 @@ def discard(draft: ClipGroup) -> None:
     draft.place.delete(note_key(draft.group))
 
 
-def _all_names(place: Place, own: tuple[str, ...]) -> tuple[str, ...]:
+def _all_digests(place: Place, mark: Mapping[str, Any]) -> dict[str, str]:
+    """Of the clip's own arrays and of those that joined it later."""
     keys = sorted(key for key in place.files() if key.count("/") == 1 and key.endswith("/zarr.json"))
     marks = (read_mark(place, key.split("/")[0]) for key in keys)
-    later = (name for mark in marks if mark for name in mark[MARK]["arrays"])
-    return (*own, *later)
+    later = [found[MARK]["arrays"] for found in marks if found]
+    return {name: digest for arrays in (mark[MARK]["arrays"], *later) for name, digest in arrays.items()}
 
 
 def _checked(token: str) -> str:

@@ -14,6 +14,7 @@ import zarr
 from numpy.typing import NDArray
 
 from storage.clips.arrays import open_array
+from storage.clips.marks import content_of
 from storage.clips.places import Place
 from storage.clips.regions import Region, check_aligned, common, cut
 from storage.errors import CorruptArtifact, RequestError
@@ -33,11 +34,16 @@ class ClipGroup:
     names: tuple[str, ...]
     writable: bool
     token: str = ""
-    content: str | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
     _open: dict[str, zarr.Array[Any]] = field(default_factory=dict, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
+
+    @property
+    def content(self) -> str | None:
+        """The content hash with which this was published."""
+        return content_of({name: self.digests[name] for name in self.own}) if self.digests else None
 
     @property
     def url(self) -> str:
@@ -104,11 +110,25 @@ class ClipGroup:
         array = self.array(name)
         return int((array.shards or array.chunks)[0])
 
-    def finish(self) -> ClipGroup:
-        """Check everything, then make it visible in one step: the published clip, open for reading."""
+    def take_over(self, name: str, source: ClipGroup) -> str:
+        """Have a published group's array as our own, by link where the disk can; returns its digest."""
+        if not self.writable or source.writable:
+            raise RequestError("a draft takes arrays over from a published group", where=self.url)
+        ours, theirs = self.array(name), source.array(name)
+        if (ours.dtype, ours.shape) != (theirs.dtype, theirs.shape):
+            raise RequestError(f"{theirs.dtype} {theirs.shape} is not {ours.dtype} {ours.shape}", where=name)
+        self._open.pop(name)
+        self.place.at(name).take(source.place.at(name))
+        return source.digests[name]
+
+    def finish(self, known: Mapping[str, str] | None = None) -> ClipGroup:
+        """Check everything, then make it visible in one step: the published clip, open for reading.
+
+        `known` has the digests of arrays that were taken over: these are not read again.
+        """
         from storage.clips.publish import publish
 
-        return publish(self)
+        return publish(self, known)
 
     def content_hash(self) -> str:
         """SHA-256 over names, types, dimensions, units and *values*: the same whoever wrote them, and however

@@ -5,15 +5,22 @@ Private to `clips`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from storage.clips.places import Place
 
-__all__ = ["MARK", "note_key", "read_mark", "write_group"]
+__all__ = ["MARK", "content_of", "note_key", "read_mark", "write_group"]
 
 MARK = "memdub"
+
+
+def content_of(digests: Mapping[str, str]) -> str:
+    """The content hash of a group with arrays of these digests."""
+    told = "".join(f"{name} {digest}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def note_key(group: str) -> str:

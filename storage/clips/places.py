@@ -99,6 +99,18 @@ class Place:
         beside.write_bytes(data)
         beside.replace(target)
 
+    def take(self, source: Place) -> None:
+        """Have every file below `source` below us too, whatever was here: linked, or copied."""
+        self.remove()
+        for key in sorted(source.files()):
+            if self.local is not None and source.local is not None:
+                _link(source.local / key, self.local / key)
+            elif self.local is None and source.local is None and self._remote()[0] == source._remote()[0]:
+                fs, path = self._remote()
+                fs.copy(f"{source._remote()[1]}/{key}", f"{path}/{key}")  # the store copies by itself
+            else:
+                self.write(key, source.read(key) or b"")
+
     def delete(self, key: str) -> None:
         """Remove one file, if it is there."""
         if self.local is not None:
@@ -119,3 +131,11 @@ class Place:
     def _remote(self) -> tuple[fsspec.AbstractFileSystem, str]:
         fs, path = fsspec.core.url_to_fs(self.url, **self.options)
         return fs, cast(str, path).rstrip("/")
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(source, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from storage.clips.check import Report, examine
@@ -14,11 +15,14 @@ from storage.errors import CorruptArtifact, RequestError
 __all__ = ["publish"]
 
 
-def publish(draft: ClipGroup) -> ClipGroup:
-    """Check the draft and move it where readers look. Two equal drafts of one clip become one clip."""
+def publish(draft: ClipGroup, known: Mapping[str, str] | None = None) -> ClipGroup:
+    """Check the draft and move it where readers look. Two equal drafts of one clip become one clip.
+
+    Arrays whose digests are `known`, since they were taken over from a published group, are not read again.
+    """
     if not draft.writable:
         raise RequestError("this is published already", where=draft.url)
-    report = examine(draft)
+    report = examine(draft, known)
     if report.problems:
         more = f" and {len(report.problems) - 3} more" if len(report.problems) > 3 else ""
         raise CorruptArtifact(
@@ -36,7 +40,7 @@ def _mark(draft: ClipGroup, report: Report) -> None:
     """Write the group's metadata, its own last: until then no reader takes the folder for a group."""
     for inner in sorted({name.split("/")[0] for name in draft.own} - {draft.group}):
         write_group(draft.place, inner, {})
-    marked = {**draft.attrs, MARK: {"content_hash": report.content_hash, "arrays": list(draft.own)}}
+    marked = {**draft.attrs, MARK: {"content_hash": report.content_hash, "arrays": dict(report.digests)}}
     write_group(draft.place, draft.group, marked)
 
 

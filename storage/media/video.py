@@ -74,7 +74,7 @@ class VideoReader:
         return self.read()
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.uint8]]:
-        """Frames start to stop of the constant-rate timeline: (H, W, 3), gray (H, W), planes (H * 3 / 2, W)."""
+        """Frames start to stop of the even timeline: (H, W, 3), gray (H, W), planes (H * 3 / 2, W)."""
         stop = len(self) if stop is None else min(stop, len(self))
         if start < 0:
             raise ValueError(f"start is {start}, below 0")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import multiprocessing
+import subprocess
+import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
+from storage import garbage
 from storage.artifacts import Made, check_whole, find, produce
 from storage.errors import CorruptArtifact, LeaseLost, WorkError
 from storage.home import Home, Settings
@@ -80,6 +83,47 @@ def test_a_failing_stage_leaves_nothing(home: Home) -> None:
     assert not list(home.path(".work").iterdir())
     assert not home.path("stores").exists()
     assert produce(home, recipe(), make, identity="anna").reused is False
+
+
+def test_a_resumable_stage_finds_what_a_killed_run_left(home: Home) -> None:
+    kept = json.dumps(home.url)
+    code = f"""
+import os, signal
+from storage.artifacts import produce
+from tests.storage.test_artifacts import recipe
+from storage.home import Home
+def make(workspace):
+    (workspace / "half").write_bytes(b"half")
+    (workspace / "manifest.json").write_bytes(b"of a seal that was cut short")
+    os.kill(os.getpid(), signal.SIGKILL)
+produce(Home({kept}), recipe(), make, identity="anna", resumable=True)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
+    seen = []
+
+    def go_on(workspace: Path) -> Made:
+        seen.extend(path.name for path in workspace.iterdir())
+        (workspace / "rest").write_bytes(b"rest")
+        return Made()
+
+    made = produce(home, recipe(), go_on, identity="anna", resumable=True)
+    assert seen == ["half"]
+    assert made.row["bytes"] == 8
+    check_whole(home, made, read_all=True)
+    assert not list(home.path(".work").iterdir())
+
+
+def test_a_resumable_stage_that_fails_keeps_its_part_and_shows_nothing(home: Home) -> None:
+    def broken(workspace: Path) -> Made:
+        (workspace / "half").write_bytes(b"half")
+        raise WorkError("broke", where="here", do="mend it")
+
+    for _ in range(2):
+        with pytest.raises(WorkError):
+            produce(home, recipe(), broken, identity="anna", resumable=True)
+    assert find(Ledger(home.objects), recipe().id) is None
+    assert [path.name for path in home.path(".work").iterdir()] == [f"{recipe().id}.draft"]
+    assert not garbage.find(home, leftover_after=0).leftovers
 
 
 def test_what_was_deleted_or_changed_on_disk_is_made_again(home: Home) -> None:

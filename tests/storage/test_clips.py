@@ -216,3 +216,26 @@ def test_unknown_arrays_and_rows_are_one_line(tmp_path):
         clip.read("track/nose")
     with pytest.raises(RequestError, match="not inside its 600 rows"):
         clip.read("track/pose", 0, 601)
+
+
+def test_a_draft_takes_arrays_over_from_a_published_group(url):
+    track = filled(url, ["track/pose", "track/confidence"]).finish()
+    beside = f"{url.rsplit('/', 1)[0]}/union.zarr"
+    union = clips.create(beside, specs(["track/pose", "video/crop"]), {})
+    known = {"track/pose": union.take_over("track/pose", track)}
+    for region in union.regions("video/crop"):
+        write_region(union, region, names=["video/crop"])
+    whole = union.finish(known)
+    np.testing.assert_array_equal(whole.read("track/pose"), track.read("track/pose"))
+    assert whole.content == whole.content_hash()
+    assert whole.verify() == ()
+
+
+def test_only_equal_arrays_of_published_groups_are_taken_over(tmp_path):
+    draft = clips.create(tmp_path / "a.zarr", specs(["track/pose"]), {})
+    with pytest.raises(RequestError, match="published"):
+        draft.take_over("track/pose", clips.create(tmp_path / "b.zarr", specs(["track/pose"]), {}))
+    short = clips.create(tmp_path / "c.zarr", specs(["track/pose"], frames=10), {})
+    short.write("track/pose", 0, np.zeros((10, 6), np.float32))
+    with pytest.raises(RequestError, match="is not"):
+        draft.take_over("track/pose", short.finish())
