@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.blendshapes import BLENDSHAPES
 from storage.clips.specs import ArraySpec, check_specs, single_shard
 from storage.errors import RequestError
-from storage.openface import ACTION_UNITS
+from storage.openface import ACTION_UNITS, PRESENCE_UNITS
 
 __all__ = ["STANDARD", "SYMBOLS", "Row", "standard"]
 
@@ -42,11 +43,28 @@ def _fit(dim: str, units: str, about: str) -> Row:
 
 STANDARD: Mapping[str, Row] = {
     "video/crop": Row(("time", "y", "x", "channel"), "1", "face crop, RGB", "uint8"),
+    "faces/landmarks": Row(
+        ("time", "face", "landmark", "axis"), "px", "raw mesh points of every face, in the clip's own pixels"
+    ),
+    "faces/score": Row(("time", "face"), "1", "0 to 1, 0 where there is no such face", finite=True),
+    "faces/sharpness": Row(("time", "face"), "1", "focus of the face's picture"),
+    "faces/change": Row(("time",), "1", "how much the picture differs from the one before", finite=True),
+    "faces/blendshapes": Row(("time", "face", "blendshape"), "1", "MediaPipe's, 0 to 1"),
     "track/landmarks": Row(("time", "landmark", "axis"), "px", "mesh points in the clip's own pixels"),
+    "track/landmarks_68": Row(("time", "point", "plane_axis"), "px", "dlib's 68 points"),
     "track/pose": Row(("time", "component"), "rad, mm", "head pose in OpenFace's camera frame"),
     "track/action_units": Row(("time", "action_unit"), "1", "intensity, 0 to 5"),
+    "track/action_unit_presence": Row(
+        ("time", "presence_unit"), "1", "1 where the action unit is seen", "uint8"
+    ),
     "track/gaze": Row(("time", "eye", "axis"), "1", "unit vector of each eye in the camera frame"),
     "track/confidence": Row(("time",), "1", "0 to 1, 0 where no face was found", finite=True),
+    "track/sharpness": Row(("time",), "1", "focus of the face's picture"),
+    "track/shot": Row(("time",), "1", "number of the camera's shot, from 0", "int32"),
+    "track/crop_placement": Row(
+        ("time", "placement"), "px", "the crop's upper left corner and its side, in the clip's own pixels"
+    ),
+    "track/blendshapes": Row(("time", "blendshape"), "1", "MediaPipe's, 0 to 1"),
     "audio/deepspeech": Row(
         ("speech_time", "symbol"), "1", "log-probability of a symbol, 50 a second", "float32", True, True
     ),
@@ -54,16 +72,26 @@ STANDARD: Mapping[str, Row] = {
         ("time", "symbol"), "1", "log-probability of a symbol, one row a video frame", "float32", True, True
     ),
     "audio/mel": Row(("mel_time", "mel_band"), "1", "log-mel energy", "float32", True, True),
+    "audio/loudness": Row(("speech_time",), "LUFS", "momentary loudness", "float32", True, True),
+    "audio/loudness_frames": Row(
+        ("time",), "LUFS", "momentary loudness, one value a video frame", "float32", True, True
+    ),
+    "audio/voice": Row(("speech_time",), "1", "0 to 1, 0 where nobody speaks", "float32", True, True),
+    "audio/voice_frames": Row(
+        ("time",), "1", "0 to 1, 0 where nobody speaks, one value a video frame", "float32", True, True
+    ),
     "fit/identity": _fit("identity_k", "1", "shape coefficients of the person"),
     "fit/expression": _fit("expression_k", "1", "expression coefficients"),
     "fit/texture": _fit("texture_k", "1", "texture coefficients"),
     "fit/light": _fit("light_k", "1", "spherical harmonics, 9 a colour"),
     "fit/rotation": _fit("angle", "rad", "rotation of the head"),
-    "fit/translation": _fit("axis", "1", "translation of the head, in the model's unit"),
+    "fit/translation": _fit("axis", "mm", "translation of the head in OpenFace's camera frame"),
+    "fit/error": Row(("time",), "1", "mean distance of landmarks from the model's, in eye distances"),
 }
 
 _SIZES = {
     "mel_band": 80,
+    "point": 68,
     "identity_k": 80,
     "expression_k": 64,
     "texture_k": 80,
@@ -76,6 +104,10 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "channel": ("red", "green", "blue"),
     "component": ("pitch", "yaw", "roll", "x", "y", "z"),
     "eye": ("image_left", "image_right"),
+    "plane_axis": ("x", "y"),
+    "placement": ("x", "y", "side"),
+    "presence_unit": tuple(f"AU{n:02}" for n in PRESENCE_UNITS),
+    "blendshape": BLENDSHAPES,
     "action_unit": tuple(f"AU{n:02}" for n in ACTION_UNITS),
     "symbol": SYMBOLS,
 }
@@ -94,6 +126,7 @@ def standard(
     fps: float | Fraction,
     crop: tuple[int, int] = (256, 256),
     landmarks: int = 478,
+    faces: int = 1,
     speech_frames: int = 0,
     mel_frames: int = 0,
     mel_rate: float = 80.0,
@@ -107,7 +140,7 @@ def standard(
         "speech_time": _Clock(speech_frames, SPEECH_RATE),
         "mel_time": _Clock(mel_frames, mel_rate),
     }
-    sizes = {**_SIZES, "y": crop[0], "x": crop[1], "landmark": landmarks}
+    sizes = {**_SIZES, "y": crop[0], "x": crop[1], "landmark": landmarks, "face": faces}
     sizes |= {dim: len(labels) for dim, labels in _LABELS.items()}
     sizes |= {dim: clock.length for dim, clock in clocks.items()}
     arrays = [_array(name, sizes) for name in names]
