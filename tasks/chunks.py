@@ -1,0 +1,140 @@
+"""Frame stages in blocks: any number of workers, in any order, killed and resumed, the same bytes.
+
+A stage computes whole blocks of a fixed grid, so its result cannot depend on who computes what. A worker
+takes a region (whole shards of every array), computes it block by block, and writes it itself; what is
+missing of a draft is what is left to do. Called by `tasks.extract`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage import clips
+from storage.clips import ArraySpec, ClipGroup, Region
+from storage.errors import RequestError
+from tasks.team import Step, Team, report_step
+
+__all__ = ["BLOCK", "FrameStage", "fill", "open_draft", "write_region"]
+
+BLOCK = 256
+
+
+class FrameStage(Protocol):
+    """A stage whose arrays all run along the clip's frames; small, and it pickles."""
+
+    def specs(self) -> Sequence[ArraySpec]:
+        """The arrays it makes."""
+        ...
+
+    def plan(self) -> Any:
+        """What needs the whole clip at once: small, the same whoever makes it."""
+        ...
+
+    def compute(self, plan: Any, start: int, stop: int) -> Mapping[str, NDArray[Any]]:
+        """Rows of every array for one block: a function of the clip and the block alone."""
+        ...
+
+
+def open_draft(path: Path, stage: FrameStage, attrs: Mapping[str, Any], token: str) -> ClipGroup:
+    """The stage's group: a draft to fill, or published already by a run that was killed right after."""
+    try:
+        return clips.open_clip(path)
+    except RequestError:
+        return clips.create(path, stage.specs(), attrs, token=token)
+
+
+def fill(
+    draft: ClipGroup,
+    stage: FrameStage,
+    team: Team,
+    *,
+    name: str,
+    priority: int = 0,
+    regions_at_once: int = 1,
+    step: Step | None = None,
+) -> ClipGroup:
+    """Compute what is missing and publish. `step` hears of every block's frames, found or computed.
+
+    `regions_at_once` joins regions to larger tasks.
+    """
+    if not draft.writable:
+        return draft
+    arrays = _arrays(stage)
+    todo = _missing(draft, arrays)
+    if step is not None:
+        step(draft.array(arrays[0]).shape[0] - sum(stop - start for start, stop in todo))
+    if todo:
+        plan = team.submit(_plan, stage, name=f"plan-{name}", priority=priority)
+        with team.steps(step) as topic:
+            futures = [
+                team.submit(_write_regions, draft, stage, plan, part, topic, name=name, priority=priority)
+                for part in _grouped(todo, regions_at_once)
+            ]
+            for _ in team.results(futures, name):
+                pass
+    return draft.finish()
+
+
+def write_region(draft: ClipGroup, stage: FrameStage, plan: Any, region: Region, topic: str = "") -> None:
+    """Compute one region block by block; every shard is written as soon as it is whole."""
+    one_thread()
+    shards = {spec.name: spec.layout[1] for spec in stage.specs() if spec.values is None}
+    waiting: dict[str, list[NDArray[Any]]] = {name: [] for name in shards}
+    begun = dict.fromkeys(shards, region.start)
+    for start in range(region.start, region.stop, BLOCK):
+        stop = min(start + BLOCK, region.stop)
+        rows = stage.compute(plan, start, stop)
+        for name, shard in shards.items():
+            waiting[name].append(rows[name])
+            if stop % shard == 0 or stop == region.stop:
+                draft.write(name, begun[name], np.concatenate(waiting[name]))
+                waiting[name], begun[name] = [], stop
+        report_step(topic, stop - start)
+
+
+def one_thread() -> None:
+    """Workers are processes, one a core; and sums over threads would differ in their last bits."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def _plan(stage: FrameStage) -> Any:
+    one_thread()
+    return stage.plan()
+
+
+def _write_regions(
+    draft: ClipGroup, stage: FrameStage, plan: Any, regions: Sequence[Region], topic: str
+) -> None:
+    # Dask runs finished tasks again whose worker died afterwards: what is written is not computed twice.
+    lacking = set(_missing(draft, _arrays(stage)))
+    for region in regions:
+        if region in lacking:
+            write_region(draft, stage, plan, region, topic)
+
+
+def _arrays(stage: FrameStage) -> list[str]:
+    return [spec.name for spec in stage.specs() if spec.values is None]
+
+
+def _missing(draft: ClipGroup, arrays: Sequence[str]) -> list[Region]:
+    """Regions of which any array lacks anything."""
+    lacking = [region for name, regions in draft.gaps().items() if name in arrays for region in regions]
+    return [
+        region
+        for region in draft.regions(*arrays)
+        if any(start < region.stop and region.start < stop for start, stop in lacking)
+    ]
+
+
+def _grouped(regions: Sequence[Region], size: int) -> list[list[Region]]:
+    return [list(regions[start : start + size]) for start in range(0, len(regions), size)]
