@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from flows.batch import error_of, refusals, status_of
 from flows.engine import call
 from storage import consent
 from storage.artifacts import Artifact
@@ -21,8 +22,6 @@ from storage.errors import (
     LeaseLost,
     MediaError,
     MemdubError,
-    PartlyFailed,
-    RequestError,
 )
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
@@ -49,34 +48,15 @@ class Ingested:
     def as_dict(self) -> dict[str, Any]:
         return {
             "clips": [clip.as_dict() for clip in self.clips],
-            "refused": [
-                {"error": type(e).__name__, "what": e.what, "where": e.where, "do": e.do, "line": str(e)}
-                for e in self.refused
-            ],
+            "refused": refusals(self.refused),
         }
 
     @property
     def status(self) -> str:
-        """How the run ended, as its row in the ledger says it; a refused request leaves none."""
-        if not self.refused:
-            return "done"
-        if self.clips:
-            return "partly"
-        return "refused" if all(isinstance(e, RequestError) for e in self.refused) else "failed"
+        return status_of(len(self.clips), self.refused)
 
     def error(self) -> MemdubError | None:
-        """One bad file asked for by itself is a wrong request; among good ones it is a failed part."""
-        if not self.refused:
-            return None
-        if not self.clips:
-            worst = [e for e in self.refused if not isinstance(e, RequestError)] or self.refused
-            rest = f" (and {len(self.refused) - 1} more refused)" if len(self.refused) > 1 else ""
-            return type(worst[0])(worst[0].what + rest, where=worst[0].where, do=worst[0].do)
-        total = len(self.clips) + len(self.refused)
-        lines = "; ".join(f"{e.where}: {e.what}" for e in self.refused[:3])
-        lines += f"; and {len(self.refused) - 3} more" if len(self.refused) > 3 else ""
-        what = f"{len(self.refused)} of {total} files refused: {lines}"
-        return PartlyFailed(what, do="the others are ingested")
+        return error_of(len(self.clips), self.refused, things="files", done="ingested")
 
     def raise_if_refused(self) -> None:
         """For callers that want all or an error."""

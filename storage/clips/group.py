@@ -17,6 +17,7 @@ from storage.clips.arrays import open_array
 from storage.clips.marks import content_of
 from storage.clips.places import Place
 from storage.clips.regions import Region, check_aligned, common, cut
+from storage.clips.specs import ArraySpec
 from storage.errors import CorruptArtifact, RequestError
 
 __all__ = ["ClipGroup"]
@@ -57,6 +58,26 @@ class ClipGroup:
                 raise RequestError(f"no array {name!r} here: {', '.join(self.names)}", where=self.url)
             self._open[name] = open_array(self.place.at(name), read_only=not self.writable)
         return self._open[name]
+
+    def spec(self, name: str) -> ArraySpec:
+        """What the array is, so that another group can have one like it."""
+        array = self.array(name)
+        dims = tuple(str(dim) for dim in array.metadata.dimension_names or ())  # type: ignore[union-attr]
+        told = dict(array.attrs)
+        is_coordinate = dims == (name.split("/")[1],)
+        dtype = "string" if array.dtype.kind in "TOU" else str(array.dtype)
+        return ArraySpec(
+            name,
+            dtype,
+            tuple(array.shape),
+            dims,
+            str(told.get("units", "")),
+            str(told.get("long_name", "")),
+            bool(told.get("finite")),
+            int(array.chunks[0]),
+            self._shard(name),
+            np.asarray(array[:]) if is_coordinate else None,
+        )
 
     def regions(self, *names: str) -> list[Region]:
         """What may be written at a time: whole shards of every named array."""

@@ -239,3 +239,13 @@ def test_only_equal_arrays_of_published_groups_are_taken_over(tmp_path):
     short.write("track/pose", 0, np.zeros((10, 6), np.float32))
     with pytest.raises(RequestError, match="is not"):
         draft.take_over("track/pose", short.finish())
+
+
+def test_a_group_tells_what_its_arrays_are(tmp_path):
+    clip = filled(tmp_path / "clip.zarr").finish()
+    asked = {spec.name: spec for spec in specs()}
+    for name in clip.names:
+        ours = clip.spec(name)
+        assert ours.describe() == asked[name].describe()
+        if asked[name].values is not None:
+            np.testing.assert_array_equal(ours.values, asked[name].values)

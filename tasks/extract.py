@@ -1,0 +1,212 @@
+"""Extraction's stages: each makes one artifact of a clip, in blocks, by workers, resumable at any point.
+
+    faces -> every face seen       track -> the chosen one, settled       fit -> a morphable model of it
+    audio -> what is heard         features -> all of it in one group, sound and picture in step
+
+`flows.extract` calls these, in this order; what is there already is found and not made again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from storage import clips, consent
+from storage.artifacts import Artifact, Made, produce
+from storage.clips import ClipGroup
+from storage.errors import MediaError
+from storage.home import Home
+from storage.recipes import Recipe
+from tasks.chain import Chain, Ingredients
+from tasks.chunks import FrameStage, fill, open_draft
+from tasks.team import Step, Team
+
+__all__ = ["Job", "extract_audio", "find_faces", "fit_model", "group_of", "join_features", "track_face"]
+
+CLIP = "clip.mp4"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One clip to extract: what every stage of it needs to know."""
+
+    home: Home
+    clip: Artifact
+    row: Mapping[str, Any]  # the clip's line in the ledger's `clips`
+    ingredients: Ingredients
+    chain: Chain
+    team: Team
+    priority: int = 0
+    step: Callable[[str, int], None] | None = None  # (stage, frames)
+    waiting: Callable[[str], None] | None = None
+
+    @property
+    def identity(self) -> str:
+        return str(self.row["identity"])
+
+    @property
+    def rate(self) -> Fraction:
+        return Fraction(self.row["rate_num"], self.row["rate_den"])
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What every group says of itself."""
+        return {"identity": self.identity, "clip": self.clip.id, "fps": float(self.rate)}
+
+    def stepping(self, stage: str) -> Step | None:
+        step = self.step
+        return None if step is None else lambda frames: step(stage, frames)
+
+
+def find_faces(job: Job) -> Artifact:
+    """Every face of every frame, as the mesh sees it."""
+    from tasks.faces import FacesStage
+
+    tracker = job.ingredients.tracker
+    stage = FacesStage(
+        video=_local(job.home, job.clip, CLIP),
+        backend=job.ingredients.options.tracker,
+        bundle=None if tracker is None else tracker.path,
+    )
+    return _in_blocks(job, job.chain.faces, stage)
+
+
+def track_face(job: Job, faces: Artifact) -> Artifact:
+    """The chosen face through the whole clip, its crop, and a row a frame for the ledger."""
+    from tasks.preflight import frames_table
+    from tasks.track import TrackStage
+
+    stage = TrackStage(
+        video=_local(job.home, job.clip, CLIP),
+        faces=_url(job.home, faces),
+        face=job.ingredients.options.face,
+    )
+
+    def rows(track: ClipGroup) -> pa.Table:
+        if not (track.read("track/confidence") > 0).any():
+            raise MediaError(
+                "no face in any frame", where=job.row["source_name"], do="remove it, or choose another --face"
+            )
+        recipe = job.chain.track.id
+        return frames_table(track, clip=job.clip.id, artifact=recipe, identity=job.identity)
+
+    return _in_blocks(job, job.chain.track, stage, rows)
+
+
+def fit_model(job: Job, track: Artifact) -> Artifact:
+    """The morphable model's coefficients of every frame."""
+    from tasks.fit import FitStage
+
+    stage = FitStage(
+        track=_url(job.home, track),
+        model=job.ingredients.options.model.partition(":")[0],
+        model_path=job.ingredients.model,
+        size=(job.row["width_px"], job.row["height_px"]),
+    )
+    return _in_blocks(job, job.chain.fit, stage)
+
+
+def extract_audio(job: Job) -> Artifact:
+    """Speech features, log-mel, loudness and voice activity, each on its own clock."""
+    from tasks.audio import write_audio
+
+    def make(workspace: Path) -> Made:
+        target = workspace / "audio.zarr"
+        arguments = (
+            job.ingredients.options.speech,
+            job.ingredients.speech.path,
+            job.attrs,
+            job.chain.audio.id,
+        )
+        job.team.do(
+            write_audio,
+            _local(job.home, job.clip, CLIP),
+            target,
+            *arguments,
+            name=f"audio-{job.clip.id}",
+            priority=job.priority,
+        )
+        if job.step is not None:
+            job.step("audio", job.row["frames"])
+        return Made()
+
+    return _produce(job, job.chain.audio, make)
+
+
+def join_features(job: Job, track: Artifact, audio: Artifact, fit: Artifact) -> Artifact:
+    """One group of everything, with what is heard brought in step with what is seen."""
+    from tasks.features import join
+
+    def make(workspace: Path) -> Made:
+        parts = {"track": _url(job.home, track), "audio": _url(job.home, audio), "fit": _url(job.home, fit)}
+        joined = job.team.do(
+            join,
+            parts,
+            workspace / "features.zarr",
+            dict(job.row),
+            job.ingredients.options.offset,
+            job.attrs,
+            name=f"features-{job.clip.id}",
+            priority=job.priority,
+        )
+        return joined.made(job.chain.features.id, audio.id, job.identity)
+
+    return _produce(job, job.chain.features, make)
+
+
+def group_of(home: Home, artifact: Artifact) -> ClipGroup:
+    """The Zarr group of an artifact of any of these kinds."""
+    return clips.open_clip(_url(home, artifact))
+
+
+def _in_blocks(
+    job: Job,
+    recipe: Recipe,
+    stage: FrameStage,
+    rows: Callable[[ClipGroup], pa.Table] | None = None,
+) -> Artifact:
+    def make(workspace: Path) -> Made:
+        draft = open_draft(workspace / f"{recipe.kind}.zarr", stage, job.attrs, recipe.id)
+        group = fill(
+            draft,
+            stage,
+            job.team,
+            name=f"{recipe.kind}-{job.clip.id}",
+            priority=job.priority,
+            step=job.stepping(recipe.kind),
+        )
+        return Made(frames=None if rows is None else rows(group))
+
+    return _produce(job, recipe, make)
+
+
+def _produce(job: Job, recipe: Recipe, make: Callable[[Path], Made]) -> Artifact:
+    consent.require(job.home, job.identity, "ingest")
+    return produce(job.home, recipe, make, identity=job.identity, waiting=job.waiting, resumable=True)
+
+
+def _url(home: Home, artifact: Artifact) -> str:
+    return home.uri(f"{artifact.uri}/{artifact.kind}.zarr")
+
+
+def _local(home: Home, artifact: Artifact, name: str) -> Path:
+    """A file of an artifact as a path: decoders open paths, so from a bucket it is copied here once."""
+    if home.is_local:
+        return home.path(artifact.uri) / name
+    import fsspec
+
+    target = home.workspace_root() / "cache" / artifact.id / name
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f"{name}.{uuid.uuid4().hex[:8]}")
+        with fsspec.open(home.uri(f"{artifact.uri}/{name}"), "rb") as source, beside.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+        beside.replace(target)
+    return target
