@@ -10,12 +10,15 @@ import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from storage.errors import RequestError
 from storage.home import Home
 from storage.recipes import Recipe, hash_file
 from storage.weights import Found, Registry
+
+if TYPE_CHECKING:
+    from tasks.audio import AudioBackend
 
 __all__ = ["FACES", "MODELS", "SPEECH", "TRACKERS", "Chain", "ExtractOptions", "Ingredients"]
 
@@ -65,7 +68,7 @@ class Ingredients:
     """The options with the files they stand for, found and hashed."""
 
     options: ExtractOptions
-    speech: Found
+    speech: AudioBackend
     tracker: Found | None
     model: Path | None
     model_sha256: str | None
@@ -73,9 +76,10 @@ class Ingredients:
     @classmethod
     def gather(cls, home: Home, options: ExtractOptions) -> Ingredients:
         """Raises a RequestError when a file that the options need is not there."""
-        registry = Registry(home.url)
-        speech = registry.find("acoustic" if options.speech == "embedded" else "deepspeech")
-        tracker = registry.find("face_landmarker") if options.tracker == "task" else None
+        from tasks.audio import find_backend
+
+        speech = find_backend(options.speech, home.url)
+        tracker = Registry(home.url).find("face_landmarker") if options.tracker == "task" else None
         named = options.model.partition(":")[2]
         if not named:
             return cls(options, speech, tracker, None, None)
@@ -104,7 +108,7 @@ class Chain:
             tracker["sha256"] = from_.tracker.sha256
         faces = _recipe("faces", tracker, clip=clip)
         track = _recipe("track", {"face": options.face}, clip=clip, faces=faces.id)
-        speech = {"speech": options.speech, "sha256": from_.speech.sha256}
+        speech = {"speech": options.speech, "sha256": from_.speech.version}
         audio = _recipe("audio", speech, clip=clip)
         model = {"model": options.model.partition(":")[0], "sha256": from_.model_sha256}
         fit = _recipe("fit", model, clip=clip, track=track.id)

@@ -115,7 +115,7 @@ def fit_model(job: Job, track: Artifact) -> Artifact:
 
 def extract_audio(job: Job) -> Artifact:
     """Speech features, log-mel, loudness and voice activity, each on its own clock."""
-    from tasks.audio import write_audio
+    from tasks.features import write_audio
 
     def make(workspace: Path) -> Made:
         target = workspace / "audio.zarr"

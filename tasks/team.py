@@ -145,7 +145,9 @@ def open_team(workers: int | None = None, address: str | None = None) -> Iterato
 @contextlib.contextmanager
 def _own_client(workers: int) -> Iterator[Client]:
     _be_quiet()
-    with tempfile.TemporaryDirectory(prefix="memdub-dask-") as scratch, _importable():
+    # Dask sweeps this folder of what killed runs left, the next time it is used.
+    scratch = Path(tempfile.gettempdir()) / "memdub"
+    with _importable():
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -153,7 +155,7 @@ def _own_client(workers: int) -> Iterator[Client]:
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",  # None would still take port 8787
             memory_limit=0,
-            local_directory=scratch,
+            local_directory=str(scratch),
             silence_logs=logging.CRITICAL,
         )
         with cluster, Client(cluster) as client:
