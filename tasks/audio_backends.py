@@ -17,7 +17,7 @@ from models.audio import COEFFICIENTS, mfcc
 from storage.errors import RequestError
 from storage.home import Home
 from storage.weights import Registry, open_safetensors
-from tasks._deepspeech import CONTEXT, Network
+from tasks._deepspeech import CONTEXT, Network, check_model
 
 __all__ = ["BACKENDS", "AudioBackend", "DeepSpeechBackend", "EmbeddedBackend", "Sound", "find_backend"]
 
@@ -56,7 +56,7 @@ class DeepSpeechBackend:
 
     def __post_init__(self) -> None:
         # A file of another kind is refused before any work is done.
-        Network(self.path)
+        check_model(self.path)
 
     def stream(self, blocks: Iterable[Sound]) -> Iterator[Sound]:
         network, cepstra = Network(self.path), mfcc()

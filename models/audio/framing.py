@@ -46,43 +46,50 @@ class Grid:
 class Stream:
     """Rows of one feature from sound that arrives in blocks; memory holds about one tile.
 
-    `compute` makes rows from one tile's samples; `count` says how many rows so many samples have.
+    `compute` makes rows, each of shape `row`, from one tile's samples; `count` says how many rows so many
+    samples have.
     """
 
     def __init__(
-        self, grid: Grid, compute: Callable[[NDArray[Any]], NDArray[Any]], count: Callable[[int], int]
+        self,
+        grid: Grid,
+        compute: Callable[[NDArray[Any]], NDArray[Any]],
+        count: Callable[[int], int],
+        row: tuple[int, ...] = (),
     ) -> None:
-        self._grid, self._compute, self._count = grid, compute, count
-        self._held: NDArray[Any] = np.zeros(grid.before)
+        self._grid, self._compute, self._count, self._row = grid, compute, count, row
+        self._waiting: list[NDArray[Any]] = [np.zeros(grid.before)]
+        self._have = grid.before
         self._samples = self._rows = 0
 
     def push(self, block: NDArray[Any]) -> NDArray[np.float32]:
         """The rows that became ready: none or many."""
         self._samples += len(block)
-        self._held = np.concatenate([self._held, block])
+        self._waiting.append(block)
+        self._have += len(block)
         made = []
-        while len(self._held) >= self._grid.span:
-            made.append(self._compute(self._held[: self._grid.span]))
-            self._held = self._held[self._grid.step :]
+        while self._have >= self._grid.span:
+            made.append(self._compute(self._tile()))
             self._rows += self._grid.rows
         return self._joined(made)
+
+    def _tile(self) -> NDArray[Any]:
+        """Takes the next tile off what is held; beyond the end of the sound it is silence."""
+        held, grid = np.concatenate(self._waiting), self._grid
+        self._waiting = [held[grid.step :]]
+        self._have = len(self._waiting[0])
+        return np.pad(held[: grid.span], (0, max(0, grid.span - len(held))))
 
     def finish(self) -> NDArray[np.float32]:
         """The last rows; after the sound comes silence."""
         wanted, made = self._count(self._samples) - self._rows, []
         while wanted > 0:
-            tile = np.zeros(self._grid.span)
-            head = self._held[: self._grid.span]
-            tile[: len(head)] = head
-            made.append(self._compute(tile)[:wanted])
-            self._held = self._held[self._grid.step :]
+            made.append(self._compute(self._tile())[:wanted])
             wanted -= self._grid.rows
         return self._joined(made)
 
     def _joined(self, made: list[NDArray[Any]]) -> NDArray[np.float32]:
-        if not made:
-            made = [self._compute(np.zeros(self._grid.span))[:0]]
-        return np.concatenate(made).astype(np.float32)
+        return np.concatenate([np.zeros((0, *self._row)), *made]).astype(np.float32)
 
 
 def windows(tile: NDArray[Any], grid: Grid) -> NDArray[Any]:

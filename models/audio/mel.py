@@ -26,7 +26,7 @@ _GRID = Grid(_HOP, _SIZE // 2, _SIZE)
 
 def log_mel() -> Stream:
     """Row j is centred on sample 200 j, that is j / 80 s; 1 + samples // 200 rows."""
-    return _Emphasised(_GRID, _rows, lambda samples: 1 + samples // _HOP)
+    return _Emphasised(_GRID, _rows, lambda samples: 1 + samples // _HOP, (BANDS,))
 
 
 class _Emphasised(Stream):

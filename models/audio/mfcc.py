@@ -28,7 +28,7 @@ def mfcc() -> Stream:
 
     That is one for each whole window and one for what is left, filled up with silence.
     """
-    return Stream(_GRID, lambda tile: mfcc_rows(windows(tile, _GRID)), mfcc_count)
+    return Stream(_GRID, lambda tile: mfcc_rows(windows(tile, _GRID)), mfcc_count, (COEFFICIENTS,))
 
 
 def mfcc_count(samples: int) -> int:

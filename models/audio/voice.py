@@ -23,15 +23,17 @@ _WINDOW, _SPECTRUM = 640, 2048
 _LOWEST, _HIGHEST = 100.0, 6000.0
 _PITCH = (40, 200)  # lags of 400 to 80 Hz
 _QUIETEST_DB = -90.0
-_DEAD_DB = -65.0
+_DEAD_DB = -75.0
+_RANGE_DB = 35.0
 _GRID = Grid(SPEECH_HOP, (_WINDOW - SPEECH_HOP) // 2, _WINDOW, rows=200)
 _SEGMENT, _REACH = 25, 8  # half a second; floors are looked for in four seconds to each side
+_STRETCH, _HALO = 15_000, 500  # rows; the halo is a whole number of segments, and they reach less far
 _GAP, _CLICK = 9, 5  # rows: shorter gaps are closed, shorter sounds dropped
 
 
 def voice_cues() -> Stream:
     """(T50, CUES): dB in bands, then periodicity; row k is centred on the 20 ms from k / 50 s on."""
-    return Stream(_GRID, lambda tile: _cues(windows(tile, _GRID)), speech_rows)
+    return Stream(_GRID, lambda tile: _cues(windows(tile, _GRID)), speech_rows, (CUES,))
 
 
 def _cues(sound: NDArray[Any]) -> NDArray[Any]:
@@ -59,12 +61,18 @@ def _window_echo() -> NDArray[Any]:
 
 def evidence(cues: NDArray[Any]) -> NDArray[Any]:
     """(T50, n): what the map below weighs."""
-    bands, periodic = np.asarray(cues[:, :_BANDS], float), np.asarray(cues[:, _BANDS], float)
-    level = 10 * np.log10((10 ** (bands / 10)).sum(-1))
+    power, periodic = 10 ** (np.asarray(cues[:, :_BANDS], float) / 10), np.asarray(cues[:, _BANDS], float)
+    loud = _around(10 * np.log10(power.sum(-1, keepdims=True)), 95, 80)
+    # However clean a recording, rooms and voices fade slowly: what is far below the loud is silence. The
+    # same noise under every recording also makes the answer independent of its level.
+    noise = 10 ** ((loud - _RANGE_DB) / 10)
+    periodic *= power.sum(-1) / (power.sum(-1) + noise[:, 0])
+    power += noise / _BANDS
+    bands, level = 10 * np.log10(power), 10 * np.log10(power.sum(-1))
     smooth = _mean(bands, 1)
     above = np.clip(smooth - _around(smooth, 10, 15), 0, 30) / 10
-    below_loud = np.clip(_mean(level[:, None], 1)[:, 0] - _around(level[:, None], 95, 80)[:, 0], -40, 0) / 10
-    flatness = (bands.mean(-1) - 10 * np.log10((10 ** (bands / 10)).mean(-1))) / 10
+    below_loud = np.clip(_mean(level[:, None], 1)[:, 0] - loud[:, 0], -40, 0) / 10
+    flatness = (bands.mean(-1) - 10 * np.log10(power.mean(-1))) / 10
     wobble = (
         np.sqrt(np.maximum(_mean(level[:, None] ** 2, 12) - _mean(level[:, None], 12) ** 2, 0))[:, 0] / 10
     )
@@ -83,7 +91,7 @@ def _mean(values: NDArray[Any], reach: int) -> NDArray[Any]:
 def _around(values: NDArray[Any], percent: float, among: float) -> NDArray[Any]:
     """A percentile of the rows around each row: of the half seconds, then among their neighbours."""
     segments = max(1, len(values) // _SEGMENT)
-    parts = np.array_split(values, segments)
+    parts = np.split(values, np.arange(1, segments) * _SEGMENT)
     own = (
         np.pad(
             np.stack([np.percentile(part, percent, 0) for part in parts]),
@@ -103,32 +111,40 @@ def _around(values: NDArray[Any], percent: float, among: float) -> NDArray[Any]:
 # Fitted by logistic regression on synthesised speech in noise: `python -m tests.bench.audio` says how well
 # it does.
 _WEIGHTS = (
-    -0.632,
-    0.128,
-    1.248,
-    0.328,
-    1.514,
-    4.278,
-    2.566,
-    0.204,
-    1.33,
-    -0.682,
-    -3.959,
-    2.642,
-    -0.752,
-    4.471,
+    -1.549,
+    -0.237,
+    2.325,
+    0.486,
+    1.368,
+    7.315,
+    2.165,
+    0.134,
+    1.91,
+    -0.528,
+    -3.097,
+    2.722,
+    -2.18,
+    3.981,
 )
-_BIAS = -3.37
+_BIAS = -3.724
 
 
 def activity(cues: NDArray[Any]) -> NDArray[np.float32]:
     """(T50,) from all rows of `voice_cues`: 0 where nobody speaks."""
     if not len(cues):
         return np.zeros(0, np.float32)
-    speaking = 1 / (1 + np.exp(-(evidence(cues) @ np.array(_WEIGHTS) + _BIAS)))
+    parts = [_speaking(cues, start) for start in range(0, len(cues), _STRETCH)]
+    speaking = np.concatenate(parts)
     speaking[cues[:, :_BANDS].max(-1) < _DEAD_DB] = 0
     closed = _lowest(_highest(speaking, _GAP), _GAP)
     return _highest(_lowest(closed, _CLICK), _CLICK).astype(np.float32)
+
+
+def _speaking(cues: NDArray[Any], start: int) -> NDArray[Any]:
+    """One stretch, seen with what lies around it: long sounds need no memory for all their evidence."""
+    before = min(start, _HALO)
+    known = evidence(cues[start - before : start + _STRETCH + _HALO])[before : before + _STRETCH]
+    return 1 / (1 + np.exp(-(known @ np.array(_WEIGHTS) + _BIAS)))
 
 
 def _highest(values: NDArray[Any], rows: int) -> NDArray[Any]:

@@ -21,7 +21,11 @@ from numpy.typing import NDArray
 
 __all__ = ["DeepSpeechShape", "Graph", "write_deepspeech"]
 
-_TYPES = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
+_TYPES = {
+    "float32": schema.TensorType.FLOAT32,
+    "int32": schema.TensorType.INT32,
+    "int8": schema.TensorType.INT8,
+}
 _OPTIONS = {
     "FULLY_CONNECTED": schema.FullyConnectedOptionsT,
     "RESHAPE": schema.ReshapeOptionsT,
@@ -59,11 +63,23 @@ class Graph:
         data = np.asarray(data, kind)
         return self.tensor(f"constant_{len(self.graph.tensors)}", data.shape, kind, data)
 
+    def weights(self, data: NDArray[np.float32], small: bool) -> int:
+        """A matrix, as 8-bit numbers and one scale if small: the runtime then rounds inputs as it runs."""
+        if not small:
+            return self.constant(data)
+        scale = float(np.abs(data).max()) / 127
+        made = self.constant(np.rint(data / scale), "int8")
+        told = schema.QuantizationParametersT()
+        told.scale, told.zeroPoint = np.array([scale], np.float32), np.array([0], np.int64)
+        self.graph.tensors[made].quantization = told
+        return made
+
     def _code(self, name: str) -> int:
         if name not in self._codes:
             code = schema.OperatorCodeT()
             number = getattr(schema.BuiltinOperator, name, schema.BuiltinOperator.CUSTOM)
-            code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), 1
+            code.builtinCode, code.deprecatedBuiltinCode = number, min(number, 127)
+            code.version = 3 if name == "FULLY_CONNECTED" else 1
             if number == schema.BuiltinOperator.CUSTOM:
                 code.customCode = name
             self._codes[name] = len(self.model.operatorCodes)
@@ -102,6 +118,9 @@ class DeepSpeechShape:
     symbols: int = 29
     seed: int = 0
     softmax: bool = True
+    # More dense layers before the LSTM: the official model has three more, and weights of 8 bits.
+    deeper: int = 0
+    small_weights: bool = False
 
     @property
     def window(self) -> int:
@@ -117,6 +136,7 @@ class DeepSpeechShape:
             "lstm_bias": (4 * width,),
             "out": (self.symbols, width),
             "out_bias": (self.symbols,),
+            **{f"deep_{i}": (width, width) for i in range(self.deeper)},
         }
         scale = {"dense": 0.02, "lstm": 0.6, "out": 2.0}
         return {
@@ -129,6 +149,8 @@ class DeepSpeechShape:
         w, (c, h), rows = self.weights, state, []
         for window in windows:
             x = np.maximum(w["dense"] @ window + w["dense_bias"], 0)
+            for i in range(self.deeper):
+                x = np.maximum(w[f"deep_{i}"] @ x + w["dense_bias"], 0)
             gates = (w["lstm"] @ np.concatenate([x, h]) + w["lstm_bias"]).reshape(4, -1)
             enter, forget, out = 1 / (1 + np.exp(-gates[[0, 2, 3]]))
             c = forget * c + enter * np.tanh(gates[1])
@@ -149,13 +171,15 @@ def write_deepspeech(path: Path, shape: DeepSpeechShape | None = None, **renamed
     windows = named("input_node", 1, shape.steps, 2 * shape.context + 1, shape.features)
     state_c, state_h = named("previous_state_c", 1, width), named("previous_state_h", 1, width)
     samples = named("input_samples", 512)
-    flat, x = g.tensor("flat", (shape.steps, shape.window)), g.tensor("x", (shape.steps, width))
+    flat = x = g.tensor("flat", (shape.steps, shape.window))
     g.add("RESHAPE", [windows, g.constant([shape.steps, shape.window], "int32")], [flat])
-    dense = [flat, g.constant(w["dense"]), g.constant(w["dense_bias"])]
-    g.add("FULLY_CONNECTED", dense, [x], fusedActivationFunction=schema.ActivationFunctionType.RELU)
+    for i, name in enumerate(["dense", *(f"deep_{i}" for i in range(shape.deeper))]):
+        source, x = (x if i else flat), g.tensor(f"x{i}", (shape.steps, width))
+        dense = [source, g.weights(w[name], shape.small_weights), g.constant(w["dense_bias"])]
+        g.add("FULLY_CONNECTED", dense, [x], fusedActivationFunction=schema.ActivationFunctionType.RELU)
     steps = [g.tensor(f"x_{i}", (1, width)) for i in range(shape.steps)]
     g.add("SPLIT", [g.constant(0, "int32"), x], steps, numSplits=shape.steps)
-    lstm, bias = g.constant(w["lstm"]), g.constant(w["lstm_bias"])
+    lstm, bias = g.weights(w["lstm"], shape.small_weights), g.constant(w["lstm_bias"])
     hidden, c, h = [], state_c, state_h
     for i, step in enumerate(steps):
         last = i == shape.steps - 1

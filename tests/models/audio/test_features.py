@@ -98,9 +98,9 @@ def test_loudness_of_a_full_sine_is_minus_three():
 
 
 @pytest.mark.parametrize("name", STREAMS)
-@pytest.mark.parametrize("size", [1, 37, 320, 5000, 100_000])
+@pytest.mark.parametrize("size", [37, 320, 5000, 100_000])
 def test_blocks_change_no_bit(name, size):
-    sound = talk(6.3 if size > 1 else 0.2)
+    sound = talk(6.3)
     whole = run(STREAMS[name](), [sound])
     blocks = [sound[at : at + size] for at in range(0, len(sound), size)]
     np.testing.assert_array_equal(run(STREAMS[name](), [*blocks, sound[:0]]), whole)
@@ -119,4 +119,4 @@ def test_nothing_is_held_for_long():
     stream, sound = log_mel(), talk(1.0)
     for _ in range(100):
         stream.push(sound)
-    assert len(stream._held) < 256 * 200 + 2000
+    assert stream._have < 256 * 200 + 2000
