@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.fit.landmarks import Sighted
 
-__all__ = ["Looks", "choose", "looks"]
+__all__ = ["Looks", "choose", "evenly", "looks"]
 
 F32 = NDArray[np.float32]
 
@@ -70,3 +70,10 @@ def choose(every: Looks, shot: int, count: int) -> NDArray[np.int64]:
         nearest = np.minimum(nearest, ((ranks - ranks[chosen[-1]]) ** 2).sum(1))
         chosen.append(int(nearest.argmax()))
     return rows[np.sort(chosen)]
+
+
+def evenly(every: Looks, shot: int, most: int) -> NDArray[np.int64]:
+    """Usable rows of a shot, evenly spread: a third of a short one, and of a long one `most`."""
+    rows = np.flatnonzero(every.usable & (every.shot == shot))
+    count = int(np.clip(len(rows) // 3, min(48, len(rows)), most))
+    return rows[np.linspace(0, len(rows) - 1, count).astype(np.int64)]

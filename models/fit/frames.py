@@ -21,7 +21,9 @@ __all__ = ["Frames", "normal_matrix", "solve_frames"]
 
 _AT_ONCE = 32
 _POSE = 6
-_AFRESH = (0, 4)  # steps that make the normal matrix again
+_HELD = 2e-3
+_AFRESH = (0, 1, 3, 6)  # steps that make the normal matrix again
+_ALL = 1e4  # patience with which nothing is an outlier
 _PATIENCE = (20.0, 20.0, 8.0, 4.0, 2.0, 1.0)
 
 
@@ -127,8 +129,14 @@ def solve_frames(
         now = sight(head, f.rotation, f.translation, seen.normal, goal, camera, settings, patience)
         pull, count = _towards_neighbours(f, links, smooth)
         if k in _AFRESH:
+            # Without the robust weights: they grow as frames come to fit, and a matrix made with small ones
+            # would then make steps that overshoot.
+            bold = sight(head, f.rotation, f.translation, seen.normal, goal, camera, settings, _ALL)
             curve = prior + count[:, None] * smooth + 1e-4
-            factor = torch.linalg.cholesky(normal_matrix(now, basis) + torch.diag_embed(curve))
+            matrix = normal_matrix(bold, basis)
+            # The matrix serves several steps: what it hardly holds must not run away between them.
+            held = _HELD * matrix.diagonal(dim1=1, dim2=2)
+            factor = torch.linalg.cholesky(matrix + torch.diag_embed(curve + held))
         known = torch.cat([torch.zeros(len(rough), _POSE), settings.expression * f.expression], 1)
         gradient = _gradient(now, basis) + pull + known
         f = _moved(f, -torch.cholesky_solve(gradient[..., None], factor)[..., 0])

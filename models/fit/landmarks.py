@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.fit.geometry import Camera
-from models.morphable.builtin import DLIB_IN_MESH
+from models.morphable.builtin import DLIB_IN_MESH, mesh_trust
 from models.morphable.model import Correspondence, MorphableModel, vertex_normals
 
 __all__ = [
@@ -40,14 +40,14 @@ __all__ = [
 class FitSettings:
     """How much landmarks, priors and neighbours in time are believed."""
 
-    noise: float = 0.012  # of a landmark, over the distance between the eyes
+    noise: float = 0.02  # of a landmark, over the distance between the eyes
     outlier: float = 3.0  # in noises; what is farther off counts less and less
     identity: float = 1.0  # weight of the prior of identity
     expression: float = 1.0
     smooth_expression: float = 3.0  # weight of a squared change of a coefficient between frames
     smooth_turn: float = 6e3  # the same of a radian
     smooth_place: float = 0.2  # and of a millimetre
-    hidden: float = 0.12  # what a landmark on the side turned away still counts
+    hidden: float = 0.5  # what a landmark on the side turned away still counts
     steps: int = 10
     shot_steps: int = 8
 
@@ -89,9 +89,7 @@ def eye_distance(points: Tensor) -> Tensor:
 
 def view_of(model: MorphableModel) -> View:
     """A model at the landmarks it is fitted to, each trusted as it deserves."""
-    trust = np.ones(len(model.mesh.points), np.float32)
-    trust[model.mesh.points >= 468] = 0.2
-    return view(model, model.mesh, trust)
+    return view(model, model.mesh, mesh_trust()[model.mesh.points])
 
 
 def view(model: MorphableModel, at: Correspondence, trust: NDArray[np.float32] | None = None) -> View:

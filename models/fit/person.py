@@ -5,6 +5,7 @@ Called once a shot; `compute` then takes every frame. Shape legend: B frames, L 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,24 +14,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.fit.appearance import facing, normals, sample, solve_texture, to_crop, unhidden
-from models.fit.frames import Frames
+from models.fit.frames import Frames, solve_frames
 from models.fit.geometry import Camera
 from models.fit.landmarks import FitSettings, View, targets
 from models.fit.shot import solve_shot
+from models.fit.sway import measure
 from models.morphable.model import MorphableModel
 
-__all__ = ["Person", "Pictures", "heads", "meet"]
+__all__ = ["Person", "Pictures", "heads", "meet", "steadied", "watch"]
 
 F32 = NDArray[np.float32]
 _PICTURES = 16  # of the chosen frames, these many give colours
 
 
 class Person(NamedTuple):
-    """Coefficients of one shot."""
+    """Coefficients of one shot, and what turning the head does to its landmarks (see `sway`)."""
 
     identity: F32  # (80,)
     texture: F32  # (80,)
     light: F32  # (27,)
+    sway: F32  # (64,)
+    straight: float  # sine of the yaw that needs no correction
 
 
 class Pictures(NamedTuple):
@@ -55,18 +59,43 @@ def meet(
     landmarks: Tensor,
     belief: Tensor,
     eyes: Tensor,
-    pictures: Pictures,
+    pictures: Callable[[NDArray[np.int64]], Pictures],
     camera: Camera,
     settings: FitSettings,
 ) -> Person:
-    """The person of frames (B, N, 3) that all have a face."""
+    """The person of frames (B, N, 3) that all have a face; `pictures` gives the crops of some of them."""
     goal = targets(seen, landmarks, belief, settings, eyes)
     depth = landmarks[:, torch.from_numpy(seen.points), 2]
     identity, frames = solve_shot(seen, goal, depth, camera, settings)
     some = torch.linspace(0, len(landmarks) - 1, min(_PICTURES, len(landmarks))).round().long()
     few = Frames(*(a[some] for a in frames))
-    texture, light = _colours(model, identity, few, Pictures(*(a[some] for a in pictures)), camera)
-    return Person(identity.numpy(), texture.numpy(), light.numpy())
+    texture, light = _colours(model, identity, few, pictures(some.numpy()), camera)
+    return Person(identity.numpy(), texture.numpy(), light.numpy(), np.zeros(64, np.float32), 0.0)
+
+
+def watch(
+    model: MorphableModel,
+    seen: View,
+    person: Person,
+    landmarks: Tensor,
+    belief: Tensor,
+    eyes: Tensor,
+    camera: Camera,
+    settings: FitSettings,
+) -> Person:
+    """The person with its sway, from evenly spaced frames (B, N, 3) in time order."""
+    goal = targets(seen, landmarks, belief, settings, eyes)
+    depth = landmarks[:, torch.from_numpy(seen.points), 2]
+    neutral = seen.mean + seen.identity @ torch.from_numpy(person.identity)
+    alone = torch.zeros(len(landmarks) - 1)
+    f = solve_frames(seen, goal, depth, neutral, alone, camera, settings)
+    slope, straight = measure(model, seen, f.expression, f.rotation[:, 0, 2])
+    return person._replace(sway=slope.numpy(), straight=straight)
+
+
+def steadied(expression: Tensor, rotation: Tensor, person: Person) -> Tensor:
+    """Expressions (B, E) without what the head's turn does to them."""
+    return expression - (rotation[:, 0, 2] - person.straight)[:, None] * torch.from_numpy(person.sway)
 
 
 def _colours(

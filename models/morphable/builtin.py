@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 from models.morphable.model import Correspondence, MorphableModel
 
-__all__ = ["DLIB_IN_MESH", "builtin"]
+__all__ = ["DLIB_IN_MESH", "builtin", "mesh_mirror", "mesh_trust"]
 
 F32 = NDArray[np.float32]
 
@@ -60,11 +60,25 @@ def _on_patch(
 
 
 @lru_cache(maxsize=1)
+def _stored() -> tuple[dict[str, NDArray[np.generic]], dict[str, str]]:
+    with safe_open(Path(__file__).with_name("builtin.safetensors"), framework="np") as stored:
+        return {key: stored.get_tensor(key) for key in stored.keys()}, stored.metadata()  # noqa: SIM118
+
+
+def mesh_mirror() -> NDArray[np.int64]:
+    """Each of the 478 landmarks' partner on the other side of the face."""
+    return _stored()[0]["mirror"].astype(np.int64)
+
+
+def mesh_trust() -> F32:
+    """How much each of the 478 landmarks is believed, 1 for most of the skin."""
+    return _stored()[0]["trust"].astype(np.float32)
+
+
+@lru_cache(maxsize=1)
 def builtin() -> MorphableModel:
     """The model, read once."""
-    with safe_open(Path(__file__).with_name("builtin.safetensors"), framework="np") as stored:
-        arrays = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
-        notes = stored.metadata()
+    arrays, notes = _stored()
     mean, triangles, patch = arrays["mean"], arrays["triangles"], arrays["eyes"].astype(np.int64)
     face = Correspondence.at_vertices(np.arange(468), np.arange(468))
     irises = _on_patch(arrays["irises"], mean, triangles, patch)

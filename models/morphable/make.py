@@ -20,7 +20,7 @@ from models.morphable.making.expressions import Rig
 from models.morphable.making.modes import harmonics, principal, similarity, without
 from models.morphable.making.surface import Surface, surface
 from models.morphable.model import EXPRESSION, IDENTITY, TEXTURE
-from models.puppet.figure import figure
+from models.puppet.figure import EYES, LIP_RINGS, RIM, figure
 from models.puppet.identity import Traits, warp
 
 __all__ = ["build"]
@@ -30,6 +30,7 @@ F64 = NDArray[np.float64]
 
 TRAITS = tuple(f.name for f in fields(Traits))[11:-1]
 _COUNTS = {"lips": 34, "lids": 4, "brows": 8, "cheeks": 6}
+_UNEVEN = 11  # of the modes of lips
 _GAZE_MM = 2.2
 
 
@@ -77,7 +78,11 @@ def _expression(s: Surface) -> tuple[F64, list[str], list[str]]:
 
     for name, move in rig.jaw().items():
         put("jaw", name, spread @ move)
-    put_best("lips", "lips", list(rig.lips()), _COUNTS["lips"], [])
+    # Even and uneven moves of the mouth are modes of their own: speech is even, and what a turned head does
+    # to landmarks is not.
+    even, uneven = rig.split(list(rig.lips()))
+    put_best("lips", "lips", even, _COUNTS["lips"] - _UNEVEN, [])
+    put_best("lips", "lips_uneven", uneven, _UNEVEN, [])
     shut = {name: spread @ move for name, move in rig.lids().items()}
     for name, move in shut.items():
         put("lids", name, move)
@@ -88,6 +93,18 @@ def _expression(s: Surface) -> tuple[F64, list[str], list[str]]:
     for name, axis in (("gaze_x", [1.0, 0, 0]), ("gaze_y", [0, 1.0, 0])):
         put("gaze", name, _GAZE_MM * s.window[:, None] * np.array(axis))
     return np.stack(columns, 1).reshape(-1, 3, len(columns)), names, groups
+
+
+def _trust() -> F32:
+    """How much a landmark of the mesh is believed: lips and lids are drawn where they are seen, the outline
+    of a face slides along it as the head turns, and irises hide behind lids."""
+    out = np.ones(478, np.float32)
+    out[RIM] = 0.2
+    out[np.unique(LIP_RINGS)] = 6
+    out[LIP_RINGS[:, 0][:, [0, 10]].ravel()] = 12
+    out[np.concatenate([np.concatenate(eye[:2]) for eye in EYES])] = 4
+    out[468:] = 0.2
+    return out
 
 
 def build(people: int = 160) -> tuple[dict[str, NDArray[np.generic]], dict[str, str]]:
@@ -108,9 +125,11 @@ def build(people: int = 160) -> tuple[dict[str, NDArray[np.generic]], dict[str, 
         "triangles": s.triangles,
         "irises": figure().mean[468:478].astype(np.float32),
         "eyes": np.concatenate(s.eyes).astype(np.int32),
+        "mirror": figure().mirror.astype(np.int32),
+        "trust": _trust(),
     }
     notes = {
-        "what": "a morphable face made from the puppet's figure, rig and painter; nobody's scan or photograph",
+        "what": "a morphable face made from the puppet's figure, rig and painter; of no scan or photograph",
         "names": json.dumps(names),
         "groups": json.dumps(groups),
     }

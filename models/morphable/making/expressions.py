@@ -89,6 +89,13 @@ class Rig:
                 move[..., axis] = size * np.cos(order * phase)
                 yield self.deform._lip_field(move).astype(np.float64)
 
+    def split(self, moves: list[F64]) -> tuple[list[F64], list[F64]]:
+        """The parts of moves that are the same, and the opposite, on both sides of the face."""
+        mirror = figure().mirror[:468]
+        flipped = [m[mirror] * np.array([-1, 1, 1]) for m in moves]
+        even = [(m + f) / 2 for m, f in zip(moves, flipped, strict=True)]
+        return even, [(m - f) / 2 for m, f in zip(moves, flipped, strict=True)]
+
     def lids(self) -> dict[str, F64]:
         return {"lid_left": self.moved(lid_left=0.5), "lid_right": self.moved(lid_right=0.5)}
 
