@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 import dask
 from dask.typing import Key
-from distributed import Client, Future, LocalCluster, as_completed, get_worker
+from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
@@ -159,7 +159,17 @@ def _own_client(workers: int) -> Iterator[Client]:
             silence_logs=logging.CRITICAL,
         )
         with cluster, Client(cluster) as client:
+            if not os.environ.get("MEMDUB_TRACEBACK"):
+                client.register_plugin(_Silence())
             yield client
+
+
+class _Silence(WorkerPlugin):
+    """MediaPipe and LiteRT write to standard error, which our workers share with the terminal."""
+
+    def setup(self, worker: Any) -> None:
+        with open(os.devnull, "wb") as nothing:  # noqa: PTH123  (a device, not a path of ours)
+            os.dup2(nothing.fileno(), 2)
 
 
 @contextlib.contextmanager
