@@ -1,0 +1,65 @@
+"""Where the camera's picture jumps: how much two pictures differ, and which differences are cuts.
+
+`tasks.faces` measures every frame against the one before on a thumbnail; `tasks.track` decides, with the
+whole clip in view. Cuts are told from motion (cells may move by one) and light (contrast is divided out).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["THUMBNAIL", "change", "cuts", "numbered"]
+
+F32 = NDArray[np.float32]
+THUMBNAIL = 32
+# Brightness steps (of 255) below which contrast is noise.
+_FLAT = 6.0
+_SURE, _LIKELY, _ABOVE = 0.45, 0.16, 4.0
+_AROUND = 8
+_FLASH = 3
+
+
+def change(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> float:
+    """How much of the picture's contrast is not explained by small motion: 0 the same, about 1 unrelated."""
+    a, b = _plain(before), _plain(now)
+    side = a.shape[0]
+    framed = np.pad(a, 1, mode="edge")
+    shifted = np.stack([framed[y : y + side, x : x + side] for y in range(3) for x in range(3)])
+    return float(np.abs(shifted - b).min(0).mean())
+
+
+def _plain(thumbnail: NDArray[np.uint8]) -> F32:
+    values = thumbnail.astype(np.float32)
+    return (values - values.mean()) / (values.std() + _FLAT)
+
+
+def cuts(changes: F32, jumped: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Frames that begin a shot. `jumped`: the faces are not where they were in the frame before."""
+    found = np.zeros(len(changes), bool)
+    suspects = np.flatnonzero(changes > _LIKELY)
+    for at in suspects.tolist():
+        near = np.r_[changes[max(at - _AROUND, 0) : at], changes[at + 1 : at + 1 + _AROUND]]
+        usual = float(np.median(near)) if len(near) else 0.0
+        stands_out = changes[at] > _ABOVE * usual + 0.05
+        found[at] = stands_out and (bool(jumped[at]) or changes[at] > _SURE)
+    return _without_flashes(found, jumped)
+
+
+def _without_flashes(found: NDArray[np.bool_], jumped: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A light that goes on and off again makes two great changes, and the faces stay where they were."""
+    kept = found.copy()
+    at = np.flatnonzero(found)
+    for first, second in pairwise(at):
+        if second - first <= _FLASH and not jumped[first : second + 1].any():
+            kept[first] = kept[second] = False
+    return kept
+
+
+def numbered(found: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Each frame's shot, from 0."""
+    begun = found.copy()
+    begun[:1] = False
+    return np.cumsum(begun).astype(np.int32)

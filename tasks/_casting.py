@@ -1,0 +1,129 @@
+"""Who is meant, through all shots of a clip: one pass over the faces. Private to `tasks.track`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.track.calibration import calibration
+from models.track.camera import Camera
+from models.track.people import CHOICES, Sighting, Trail, choose, jumps, people, trails
+from models.track.person import Person, bones, meet
+from models.track.placement import Anchor, anchors, place
+from models.track.shots import cuts, numbered
+from storage.clips import ClipGroup
+
+__all__ = ["CHOICES", "Cast", "cast"]
+
+F32 = NDArray[np.float32]
+_STRETCH = 2048
+_CORNERS, _LIPS = (33, 263), (13, 14)
+# Frames that a person, and the bones of a face in one shot, are learnt from.
+_PERSON_FRAMES, _BONE_FRAMES = 300, 24
+_SAME_MM = 2.6
+# Nearer than this nobody is filmed: the picture was cut out of a larger one, and the lens is longer.
+_NEAREST_MM, _CORNERS_MM = 600.0, 86.1
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Frame by frame: which slot is meant (-1 none), in which shot, and where the crop lies."""
+
+    slot: NDArray[np.int8]  # (T,)
+    shot: NDArray[np.int32]  # (T,)
+    placement: F32  # (T, 3) px; NaN where no face is meant
+
+
+def cast(
+    group: ClipGroup, rate: float, face: str, camera: Camera, focal: float | None
+) -> tuple[Cast, Camera, dict[int, Person]]:
+    """Watch the whole clip; returns also the lens that poses are solved with, and who is in which shot."""
+    seen, anchor, changes = _watch(group)
+    shot = numbered(cuts(changes, jumps(seen)))
+    slot = np.full(len(shot), -1, np.int8)
+    placement = np.full((len(shot), 3), np.nan, np.float32)
+    found = trails(seen, shot, rate)
+    if not found:
+        return Cast(slot, shot, placement), camera, {}
+    camera = _lens(camera, seen, focal)
+    mine = _meant(group, found, seen, face, camera)
+    for trail in mine:
+        slot[trail.frames] = trail.slots
+    _place(placement, slot, shot, anchor, rate)
+    known = _person(group, slot, camera) if mine else None
+    return Cast(slot, shot, placement), camera, {} if known is None else {t.shot: known for t in mine}
+
+
+def _watch(group: ClipGroup) -> tuple[Sighting, Anchor, F32]:
+    length = group.array("faces/score").shape[0]
+    parts = []
+    for low, high in _stretches(length):
+        points = group.read("faces/landmarks", low, high)
+        anchor = anchors(points)
+        size = np.linalg.norm(points[:, :, _CORNERS[0]] - points[:, :, _CORNERS[1]], axis=-1)
+        gap = np.linalg.norm(points[:, :, _LIPS[0], :2] - points[:, :, _LIPS[1], :2], axis=-1) / size
+        parts.append((points[:, :, _CORNERS, :2].mean(2), size, gap, anchor.centre, anchor.scale))
+    columns = [np.concatenate(column).astype(np.float32) for column in zip(*parts, strict=True)]
+    return Sighting(*columns[:3]), Anchor(*columns[3:]), group.read("faces/change")
+
+
+def _stretches(length: int) -> Iterator[tuple[int, int]]:
+    return ((low, min(low + _STRETCH, length)) for low in range(0, length, _STRETCH))
+
+
+def _lens(camera: Camera, seen: Sighting, focal: float | None) -> Camera:
+    if focal is not None:
+        return camera
+    size = float(np.median(seen.size[seen.there]))
+    return camera._replace(focal=max(camera.focal, size * _NEAREST_MM / _CORNERS_MM))
+
+
+def _meant(group: ClipGroup, found: list[Trail], seen: Sighting, face: str, camera: Camera) -> list[Trail]:
+    """The chosen person's trails."""
+    if len(found) == 1:
+        found[0].person = 0
+        return found if face in (*CHOICES, "0") else []
+    shapes = np.stack([_shape(group, trail, camera) for trail in found])
+    count = people(found, shapes, _SAME_MM)
+    person = choose(found, seen, face, count)
+    return [trail for trail in found if trail.person == person]
+
+
+def _shape(group: ClipGroup, trail: Trail, camera: Camera) -> F32:
+    picked = np.unique(np.linspace(0, len(trail.frames) - 1, _BONE_FRAMES).astype(int))
+    points = [group.read("faces/landmarks", f, f + 1)[0, trail.slots[k]] for k, f in _at(trail, picked)]
+    return bones(np.stack(points), camera, calibration())
+
+
+def _at(trail: Trail, picked: NDArray[np.int64]) -> list[tuple[int, int]]:
+    return [(k, trail.frames[k]) for k in picked.tolist()]
+
+
+def _place(
+    placement: F32, slot: NDArray[np.int8], shot: NDArray[np.int32], anchor: Anchor, rate: float
+) -> None:
+    """Squares of every shot in which the person is."""
+    rows = np.arange(len(slot))
+    centre = anchor.centre[rows, np.maximum(slot, 0)].copy()
+    scale = np.where(slot >= 0, anchor.scale[rows, np.maximum(slot, 0)], np.nan).astype(np.float32)
+    for number in np.unique(shot[slot >= 0]).tolist():
+        here = np.flatnonzero(shot == number)
+        middles, side = place(Anchor(centre[here], scale[here]), rate)
+        placement[here, :2], placement[here, 2] = middles - side / 2, side
+    placement[slot < 0] = np.nan
+
+
+def _person(group: ClipGroup, slot: NDArray[np.int8], camera: Camera) -> Person:
+    """Learnt from frames spread over all that is seen of the person."""
+    there = np.flatnonzero(slot >= 0)
+    picked = there[np.unique(np.linspace(0, len(there) - 1, _PERSON_FRAMES).astype(int))]
+    points = []
+    for low, high in _stretches(len(slot)):
+        wanted = picked[(picked >= low) & (picked < high)]
+        if len(wanted):
+            part = group.read("faces/landmarks", low, high)
+            points.append(part[wanted - low, slot[wanted]])
+    return meet(np.concatenate(points), camera, calibration())

@@ -1,0 +1,190 @@
+"""Patches and crops out of a frame's planes: only what is looked at gets colours. Private to tasks.
+
+Planes are 4:2:0 as a clip stores them, (H * 3 / 2, W), chroma sited at the left as H.264 has it. Places are
+float pixels with pixel centres at halves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.track.regions import Region
+from storage.media import YUV_TO_RGB, VideoReader
+
+__all__ = ["Planes", "crop", "frames", "look", "overview", "patch", "thumbnail"]
+
+Picture = NDArray[np.uint8]
+_FAR = 2.0  # a reduction beyond which halves are averaged first
+
+
+class Planes(NamedTuple):
+    """Brightness (H, W) and the two colours (H / 2, W / 2) of a frame."""
+
+    y: Picture
+    u: Picture
+    v: Picture
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.y.shape[1], self.y.shape[0]
+
+
+def frames(video: Path, start: int, stop: int) -> Iterator[Planes]:
+    """Frames of a clip in order, undecoded to colours."""
+    for whole in _reader(video).read(start, stop):
+        yield split(whole)
+
+
+def split(whole: Picture) -> Planes:
+    """The three planes of a stored frame; nothing is copied."""
+    height, width = whole.shape[0] * 2 // 3, whole.shape[1]
+    chroma = whole[height:].reshape(-1)
+    half = (height // 2, width // 2)
+    u, v = (chroma[at : at + half[0] * half[1]].reshape(half) for at in (0, half[0] * half[1]))
+    return Planes(whole[:height], u, v)
+
+
+_READERS: dict[tuple[str, int], VideoReader] = {}
+
+
+def _reader(video: Path) -> VideoReader:
+    """The reader of a clip: its index is worked out once a process, not once a block."""
+    # A clip never changes, but tests and people may write another file under its name.
+    key = (str(video), video.stat().st_mtime_ns)
+    if key not in _READERS:
+        _READERS.clear()
+        _READERS[key] = VideoReader(video, form="yuv420p", threads="NONE", thread_count=1)
+    return _READERS[key]
+
+
+def look(video: Path) -> VideoReader:
+    """The clip's own facts: length, rate, size."""
+    return _reader(video)
+
+
+def patch(planes: Planes, region: Region, side: int) -> tuple[Picture, Picture]:
+    """The turned square as RGB (side, side, 3) for the mesh, and its brightness."""
+    out = np.empty((side * 3 // 2, side), np.uint8)
+    step = region.side / side
+    c, s = np.cos(region.turn) * step, np.sin(region.turn) * step
+    linear = np.array([[c, -s], [s, c]])
+    centre = np.array([region.x, region.y])
+    planes, linear, centre = _nearer(planes, linear, centre, step)
+    whole = _affine(linear, centre, side, (0.5, 0.5))
+    out[:side] = _warp(planes.y, whole, side, cv2.INTER_LINEAR)
+    # The mesh does not mind a quarter of a pixel in colour: chroma is taken at half the size.
+    half = side // 2
+    coloured = _affine(linear, centre / 2, half, (0.5, 0.5))
+    chroma = out[side:].reshape(2, half, half)
+    for plane, target in zip((planes.u, planes.v), chroma, strict=True):
+        target[:] = _warp(plane, coloured, half, cv2.INTER_LINEAR)
+    return _bytes(cv2.cvtColor(out, cv2.COLOR_YUV2RGB_I420)), out[:side]
+
+
+def _nearer(
+    planes: Planes, linear: NDArray[np.float64], centre: NDArray[np.float64], step: float
+) -> tuple[Planes, NDArray[np.float64], NDArray[np.float64]]:
+    """Halve what would be reduced too much: bilinear sampling takes four pixels, whatever lies between."""
+    while step > _FAR:
+        sizes = [(max(p.shape[1] // 2, 1), max(p.shape[0] // 2, 1)) for p in planes]
+        planes = Planes(*(_resized(p, s) for p, s in zip(planes, sizes, strict=True)))
+        linear, centre, step = linear / 2, centre / 2, step / 2
+    return planes, linear, centre
+
+
+def _affine(
+    linear: NDArray[np.float64], centre: NDArray[np.float64], side: int, site: tuple[float, float]
+) -> NDArray[np.float64]:
+    """Target pixel indices to source pixel indices; `site` is where index 0 of the source stands."""
+    shift = centre + linear @ np.full(2, 0.5 - side / 2) - np.array(site)
+    return np.column_stack([linear, shift])
+
+
+def _warp(plane: Picture, matrix: NDArray[np.float64], side: int, how: int) -> Picture:
+    flags = how | cv2.WARP_INVERSE_MAP
+    return _bytes(cv2.warpAffine(plane, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE))
+
+
+def overview(planes: Planes, longest: int, window: tuple[int, int, int, int] | None = None) -> Picture:
+    """A rough RGB picture of the frame, or of a window (x, y, width, height) of it, for detectors."""
+    if window is not None:
+        x, y, w, h = (value // 2 * 2 for value in window)
+        half = np.s_[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2]
+        planes = Planes(planes.y[y : y + h, x : x + w], planes.u[half], planes.v[half])
+    width, height = planes.size
+    share = min(longest / max(width, height), 1.0)
+    size = (max(round(width * share / 2) * 2, 2), max(round(height * share / 2) * 2, 2))
+    parts = [_resized(planes.y, size)]
+    parts += [_resized(p, (size[0] // 2, size[1] // 2)) for p in (planes.u, planes.v)]
+    whole = np.concatenate([p.reshape(-1) for p in parts]).reshape(size[1] * 3 // 2, size[0])
+    return _bytes(cv2.cvtColor(whole, cv2.COLOR_YUV2RGB_I420))
+
+
+def _resized(plane: Picture, size: tuple[int, int]) -> Picture:
+    return _bytes(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
+
+
+def thumbnail(planes: Planes, side: int) -> Picture:
+    """The frame's brightness, tiny."""
+    return _resized(planes.y, (side, side))
+
+
+def _bytes(picture: Any) -> Picture:
+    # OpenCV's stubs know no types of elements.
+    return cast(Picture, picture)
+
+
+_COLOURS = YUV_TO_RGB.astype(np.float32)
+
+
+def crop(planes: Planes, x: float, y: float, side: float, pixels: int) -> Picture:
+    """The square with its top left corner at x, y as RGB (pixels, pixels, 3), in exact colours.
+
+    What lies outside the picture repeats its edge.
+    """
+    step = side / pixels
+    linear, centre = np.eye(2) * step, np.array([x + side / 2, y + side / 2])
+    bright = _sampled(planes.y, linear, centre, step, pixels, (0.5, 0.5))
+    # Chroma samples stand on every other brightness sample's column, and between two of its rows.
+    u, v = (
+        _sampled(plane, linear / 2, centre / 2, step / 2, pixels, (0.25, 0.5))
+        for plane in (planes.u, planes.v)
+    )
+    return _bytes(cv2.transform(cv2.merge((bright, u, v)), _COLOURS))
+
+
+def _sampled(
+    plane: Picture,
+    linear: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    step: float,
+    pixels: int,
+    site: tuple[float, float],
+) -> Picture:
+    matrix = _affine(linear, centre, pixels, site)
+    if step <= 1.0:
+        return _warp(plane, matrix, pixels, cv2.INTER_CUBIC)
+    reach = int(np.ceil(step * pixels / 2 + 4 * step + 2))
+    middle = np.floor(matrix @ np.array([pixels / 2, pixels / 2, 1.0])).astype(int)
+    low = np.clip(middle - reach, 0, None)
+    part = plane[low[1] : middle[1] + reach + 1, low[0] : middle[0] + reach + 1]
+    if part.size == 0:
+        return _warp(plane, matrix, pixels, cv2.INTER_CUBIC)
+    matrix[:, 2] -= low
+    while step > _FAR:
+        part = _resized(part, (max(part.shape[1] // 2, 1), max(part.shape[0] // 2, 1)))
+        matrix = matrix / 2
+        matrix[:, 2] -= 0.25
+        step /= 2
+    # A Gaussian that leaves what the coarser grid can carry; then cubic, which keeps edges as they move.
+    sigma = 0.5 * float(np.sqrt(max(step**2 - 1, 0)))
+    if sigma > 0.15:
+        part = _bytes(cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
+    return _warp(part, matrix, pixels, cv2.INTER_CUBIC)
