@@ -32,7 +32,7 @@ from models.audio import (
 )
 from storage.clips import ClipGroup, create, open_clip, standard
 from storage.errors import RequestError, WorkError
-from storage.media import Probe, SoundReader, probe
+from storage.media import SoundReader, probe
 from tasks.audio_backends import (
     BACKENDS,
     AudioBackend,
@@ -52,6 +52,7 @@ __all__ = [
     "features_of",
     "find_backend",
     "frames_from_speech",
+    "sound_of",
     "write_audio",
 ]
 
@@ -75,16 +76,19 @@ class AudioFeatures:
 
 def extract_audio(path: str | Path, backend: AudioBackend) -> AudioFeatures:
     """The features of a clip or of a sound file; a clip without sound is silence of its length."""
+    return features_of(sound_of(path), backend)
+
+
+def sound_of(path: str | Path) -> Iterator[Sound]:
+    """A file's sound at 16 kHz in blocks, exactly as long as its picture, if it has one."""
     info = probe(path)
-    duration = _picture_s(info)
-    if info.audio is None and duration is None:
+    samples = None
+    if info.video is not None and info.video.slots:
+        samples = -(-info.video.slots * RATE // info.video.rate)
+    if info.audio is None and samples is None:
         raise RequestError("has neither sound nor pictures", where=path, do="give a file with speech")
     blocks = iter(()) if info.audio is None else SoundReader(path, RATE, info=info).blocks(_BLOCK_S)
-    return features_of(blocks, backend, None if duration is None else -(-duration * RATE // 1))
-
-
-def _picture_s(info: Probe) -> Fraction | None:
-    return None if info.video is None or not info.video.slots else info.video.slots / info.video.rate
+    return _exactly(blocks, samples)
 
 
 def features_of(blocks: Iterable[Sound], backend: AudioBackend, samples: int | None = None) -> AudioFeatures:
