@@ -17,7 +17,7 @@ from torch import Tensor
 from models.fit.geometry import Camera, first_pose, turned
 from models.fit.landmarks import FitSettings, Sight, Targets, View, sight
 
-__all__ = ["Frames", "normal_matrix", "solve_frames"]
+__all__ = ["Frames", "normal_matrix", "rigid", "solve_frames"]
 
 _AT_ONCE = 32
 _POSE = 6
@@ -81,7 +81,8 @@ def _moved(f: Frames, step: Tensor) -> Frames:
     )
 
 
-def _rigid(f: Frames, neutral: Tensor, seen: View, goal: Targets, camera: Camera, s: FitSettings) -> Frames:
+def rigid(f: Frames, neutral: Tensor, seen: View, goal: Targets, camera: Camera, s: FitSettings) -> Frames:
+    """Poses of a face that does not move, by three steps."""
     head = neutral.expand(len(goal.pixels), -1, -1)
     for _ in range(3):
         now = sight(head, f.rotation, f.translation, seen.normal, goal, camera, s, _PATIENCE[0])
@@ -112,7 +113,7 @@ def solve_frames(
     rough = torch.cat([goal.pixels, depth[..., None]], -1)
     r, t = first_pose(rough, neutral.expand(len(rough), -1, -1), goal.weight + 1e-6, camera)
     f = Frames(torch.zeros(len(rough), modes), r, t)
-    f = _rigid(f, neutral, seen, goal, camera, settings)
+    f = rigid(f, neutral, seen, goal, camera, settings)
     smooth = torch.cat(
         [
             torch.full((3,), settings.smooth_turn),

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.fit.geometry import Camera
-from models.morphable.builtin import DLIB_IN_MESH, mesh_trust
+from models.morphable.builtin import mesh_trust
 from models.morphable.model import Correspondence, MorphableModel, vertex_normals
+from models.track.subset68 import DLIB_IN_MESH
 
 __all__ = [
     "FitSettings",
@@ -42,14 +43,14 @@ class FitSettings:
 
     noise: float = 0.02  # of a landmark, over the distance between the eyes
     outlier: float = 3.0  # in noises; what is farther off counts less and less
-    identity: float = 1.0  # weight of the prior of identity
+    identity: float = 1.5  # weight of identity's prior for each frame that it is met in
     expression: float = 1.0
     smooth_expression: float = 3.0  # weight of a squared change of a coefficient between frames
     smooth_turn: float = 6e3  # the same of a radian
     smooth_place: float = 0.2  # and of a millimetre
     hidden: float = 0.5  # what a landmark on the side turned away still counts
     steps: int = 10
-    shot_steps: int = 8
+    shot_steps: int = 6
 
 
 class View(NamedTuple):

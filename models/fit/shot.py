@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.fit.frames import Frames
+from models.fit.frames import Frames, rigid
 from models.fit.geometry import Camera, first_pose, turned
 from models.fit.landmarks import FitSettings, Targets, View, sight
 
@@ -27,10 +27,10 @@ def solve_shot(
     r, t = first_pose(rough, seen.mean.expand(len(rough), -1, -1), goal.weight + 1e-6, camera)
     f = Frames(torch.zeros(len(rough), modes), r, t)
     who = torch.zeros(people)
+    f = rigid(f, seen.mean, seen, goal, camera, settings)
     for k in range(settings.shot_steps):
-        # Pose alone, then pose with identity, then all: an early expression would explain the person away.
-        stage = 0 if k < 2 else 1 if k < 3 else 2
-        who, f = _step(who, f, seen, goal, camera, settings, stage, max(20 * 0.5**k, 1.0))
+        # Identity first, then all: an early expression would explain the person away.
+        who, f = _step(who, f, seen, goal, camera, settings, k == 0, max(20 * 0.5**k, 1.0))
     return who, f
 
 
@@ -41,7 +41,7 @@ def _step(
     goal: Targets,
     camera: Camera,
     s: FitSettings,
-    stage: int,
+    still: bool,
     patience: float,
 ) -> tuple[Tensor, Frames]:
     head = seen.mean + seen.identity @ who
@@ -52,8 +52,11 @@ def _step(
     own = torch.cat([now.pose, now.shape @ seen.expression], -1).flatten(1, 2)
     shared = (now.shape @ seen.identity).flatten(1, 2)
     miss = now.residual.flatten(1, 2)[..., None]
-    stiff = {0: (1e8, 1e8), 1: (s.identity, 1e8), 2: (s.identity, s.expression)}[stage]
-    prior = torch.cat([torch.full((_POSE,), 1e-4), torch.full((own.shape[2] - _POSE,), stiff[1])])
+    # What tracking gets wrong about a face it gets wrong in every frame: more frames say no more about it.
+    held = s.identity * len(f.expression)
+    prior = torch.cat(
+        [torch.full((_POSE,), 1e-4), torch.full((own.shape[2] - _POSE,), 1e8 if still else s.expression)]
+    )
     a = own.transpose(1, 2) @ own + torch.diag(prior)
     c = own.transpose(1, 2) @ shared
     g = (own.transpose(1, 2) @ miss)[..., 0]
@@ -61,9 +64,9 @@ def _step(
     factor = torch.linalg.cholesky(a)
     solved = torch.cholesky_solve(torch.cat([c, g[..., None]], 2), factor)
     system = (shared.transpose(1, 2) @ shared).sum(0) - (c.transpose(1, 2) @ solved[..., :-1]).sum(0)
-    pull = (shared.transpose(1, 2) @ miss).sum(0)[:, 0] + s.identity * who
+    pull = (shared.transpose(1, 2) @ miss).sum(0)[:, 0] + held * who
     pull = pull - (c.transpose(1, 2) @ solved[..., -1:]).sum(0)[:, 0]
-    step = -torch.linalg.solve(system + stiff[0] * torch.eye(len(who)), pull)
+    step = -torch.linalg.solve(system + held * torch.eye(len(who)), pull)
     own_step = -(solved[..., -1] + solved[..., :-1] @ step)
     return who + step, Frames(
         f.expression + own_step[:, _POSE:],

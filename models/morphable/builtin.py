@@ -15,22 +15,12 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from models.morphable.model import Correspondence, MorphableModel
+from models.track.subset68 import DLIB_IN_MESH
 
-__all__ = ["DLIB_IN_MESH", "builtin", "mesh_mirror", "mesh_trust"]
+__all__ = ["builtin", "mesh_mirror", "mesh_trust"]
 
 F32 = NDArray[np.float32]
 
-# Where dlib's 68 points lie in the 478: jaw, brows, nose, eyes, outer lips, inner lips.
-DLIB_IN_MESH: NDArray[np.int64] = np.concatenate(
-    [
-        [127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356],
-        [70, 63, 105, 66, 107, 336, 296, 334, 293, 300],
-        [168, 197, 5, 4, 98, 97, 2, 326, 327],
-        [33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380],
-        [61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181],
-        [78, 82, 13, 312, 308, 317, 14, 87],
-    ]
-)
 _LIP_RINGS = (
     [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 146, 91, 181, 84, 17, 314, 405, 321, 375],
     [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 95, 88, 178, 87, 14, 317, 402, 318, 324],

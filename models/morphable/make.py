@@ -32,6 +32,8 @@ TRAITS = tuple(f.name for f in fields(Traits))[11:-1]
 _COUNTS = {"lips": 34, "lids": 4, "brows": 8, "cheeks": 6}
 _UNEVEN = 11  # of the modes of lips
 _GAZE_MM = 2.2
+# One camera hardly tells depth from a nod: what the traits do not say of depth is kept small.
+_DEPTH = 0.15
 
 
 def _identity(s: Surface, waves: F64) -> F64:
@@ -39,13 +41,13 @@ def _identity(s: Surface, waves: F64) -> F64:
     factors = []
     for name in TRAITS:
         low, high = (warp(s.mean, Traits(**{name: x})) for x in (-1.0, 1.0))
-        factors.append(0.35 * (high - low).ravel())
+        factors.append(0.3 * (high - low).ravel())
     for k in range(1, waves.shape[1]):
         # Faces are nearly symmetric: what differs between the two sides is less likely.
         mirrored = _mirrored(s, waves[:, k])
-        for axis in range(3):
+        for axis, depth in enumerate((1.0, 1.0, _DEPTH)):
             even = (1 if axis else -1) * mirrored @ waves[:, k] / len(mirrored)
-            size = 2.6 / (1 + 0.12 * k) * (0.3 + 0.7 * max(even, 0.0))
+            size = depth * 1.2 / (1 + 0.4 * k) * (0.3 + 0.7 * max(even, 0.0))
             factors.append((size * np.outer(waves[:, k], np.eye(3)[axis])).ravel())
     return principal(without(np.stack(factors, 1), similarity(s.mean)), IDENTITY).reshape(-1, 3, IDENTITY)
 
