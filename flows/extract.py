@@ -61,10 +61,19 @@ class Outcome:
     row: Mapping[str, Any]
     seconds: float
 
+    warnings: Sequence[str] = ()
+
     @property
     def frames_per_second(self) -> float | None:
         """None where nothing was computed."""
         return None if self.features.reused else self.row["frames"] / max(self.seconds, 1e-9)
+
+    def line(self) -> str:
+        """One line for people."""
+        speed = self.frames_per_second
+        how = "already there" if speed is None else f"{speed:.0f} frames a second"
+        told = "; ".join(self.warnings) or "nothing speaks against it"
+        return f"{self.features.id}  {self.row['source_name']}: {self.row['frames']} frames, {how}; {told}"
 
 
 @dataclass

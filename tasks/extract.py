@@ -118,18 +118,12 @@ def extract_audio(job: Job) -> Artifact:
     from tasks.features import write_audio
 
     def make(workspace: Path) -> Made:
-        target = workspace / "audio.zarr"
-        arguments = (
-            job.ingredients.options.speech,
-            job.ingredients.speech.path,
-            job.attrs,
-            job.chain.audio.id,
-        )
         job.team.do(
             write_audio,
             _local(job.home, job.clip, CLIP),
-            target,
-            *arguments,
+            workspace / "audio.zarr",
+            job.ingredients.speech,
+            job.attrs,
             name=f"audio-{job.clip.id}",
             priority=job.priority,
         )
@@ -149,14 +143,14 @@ def join_features(job: Job, track: Artifact, audio: Artifact, fit: Artifact) -> 
         joined = job.team.do(
             join,
             parts,
+            _local(job.home, job.clip, CLIP),
             workspace / "features.zarr",
-            dict(job.row),
             job.ingredients.options.offset,
             job.attrs,
             name=f"features-{job.clip.id}",
             priority=job.priority,
         )
-        return joined.made(job.chain.features.id, audio.id, job.identity)
+        return joined.made(job.chain.features.id, audio.id, job.identity, float(job.rate))
 
     return _produce(job, job.chain.features, make)
 

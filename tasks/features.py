@@ -6,18 +6,32 @@ resampled to the video's frames is read where it belongs, and the group says by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storage import clips
-from storage.clips import ClipGroup
-from storage.errors import RequestError
-from tasks.audio import AudioBackend, extract_audio
-from tasks.chunks import one_thread
+import numpy as np
 
-__all__ = ["write_audio"]
+from storage import clips
+from storage.artifacts import Made
+from storage.clips import ArraySpec, ClipGroup
+from tasks.audio import AudioBackend, extract_audio, find_backend, frames_from_speech
+from tasks.chunks import one_thread
+from tasks.offset import Offset, clip_offset, correction_s
+from tasks.preflight import Preflight, preflight
+
+__all__ = ["Joined", "join", "write_audio"]
+
+# Speakers differ by as much in how far their lips run ahead: nearer than this is in step.
+IN_STEP_FRAMES = 1.0
+# Array at 50 a second -> the same, a row a frame.
+RESAMPLED = {
+    "audio/deepspeech": "audio/deepspeech_frames",
+    "audio/loudness": "audio/loudness_frames",
+    "audio/voice": "audio/voice_frames",
+}
 
 
 def write_audio(video: Path, target: Path, backend: AudioBackend, attrs: Mapping[str, Any]) -> None:
@@ -33,16 +47,97 @@ def write_audio(video: Path, target: Path, backend: AudioBackend, attrs: Mapping
         mel_frames=len(features.mel),
     )
     told = {**attrs, "speech": backend.name, "speech_sha256": backend.version}
-    draft = _new(target, specs, told)
+    draft = _anew(target, specs, told)
     for name, values in arrays.items():
         draft.write(name, 0, values)
     draft.finish()
 
 
-def _new(target: Path, specs: Any, attrs: Mapping[str, Any]) -> ClipGroup:
-    """A draft that is begun anew whatever a killed run left: it is written in one go."""
-    import shutil
+@dataclass(frozen=True)
+class Joined:
+    """What was found out while joining."""
 
+    measured: Offset
+    moved_s: float
+    report: Preflight
+
+    def made(self, features: str, audio: str, identity: str, fps: float) -> Made:
+        """As the ledger has it: figures, and in the lineage how far the sound was moved."""
+        frames = self.moved_s * fps
+        figures = {
+            "offset_frames": self.measured.frames,
+            "offset_confidence": self.measured.confidence,
+            "sound_moved_frames": frames,
+            **self.report.figures(),
+        }
+        metrics = [
+            {
+                "artifact": features,
+                "identity": identity,
+                "metric": name,
+                "split": "all",
+                "value": float(value),
+            }
+            for name, value in figures.items()
+        ]
+        if not self.moved_s:
+            return Made(metrics=metrics)
+        way = "earlier" if self.moved_s > 0 else "later"
+        role = f"heard {abs(frames):.1f} frames {way}"
+        moved = {"child": features, "parent": audio, "role": role, "parent_name": None}
+        return Made(metrics=metrics, lineage=[moved])
+
+
+def join(
+    parts: Mapping[str, str], video: Path, target: Path, offset: float | None, attrs: Mapping[str, Any]
+) -> Joined:
+    """The group `features`, of the groups at these addresses. `offset`: frames that a user knows better."""
+    one_thread()
+    groups = {kind: clips.open_clip(url) for kind, url in parts.items()}
+    fps = float(attrs["fps"])
+    measured = _measured(groups, video, fps)
+    moved_s = _correction(measured, fps) if offset is None else offset / fps
+    report = preflight(groups["track"], groups["audio"], fps, offset=measured)
+    told = {
+        **attrs,
+        "sound_offset_frames": moved_s * fps,
+        "offset_frames": measured.frames,
+        "offset_confidence": measured.confidence,
+        "warnings": list(report.warnings),
+    }
+    _write(groups, target, moved_s, fps, told)
+    return Joined(measured, moved_s, report)
+
+
+def _measured(groups: Mapping[str, ClipGroup], video: Path, fps: float) -> Offset:
+    # Lips are read with the network of our own, whatever the features are made with.
+    heard_by_other = groups["audio"].attrs["speech"] != "embedded"
+    listener = find_backend("embedded") if heard_by_other else None
+    return clip_offset(groups["track"], groups["audio"], fps, video=video, backend=listener)
+
+
+def _correction(measured: Offset, fps: float) -> float:
+    moved_s = correction_s(measured)
+    return moved_s if abs(moved_s * fps) > IN_STEP_FRAMES else 0.0
+
+
+def _write(
+    groups: Mapping[str, ClipGroup], target: Path, moved_s: float, fps: float, attrs: Mapping[str, Any]
+) -> None:
+    frames = groups["track"].array("track/confidence").shape[0]
+    parts = {name: group for group in groups.values() for name in group.own}
+    new = [s for s in clips.standard(RESAMPLED.values(), frames=frames, fps=fps) if s.name not in parts]
+    draft = _anew(target, [*(group.spec(name) for name, group in parts.items()), *new], attrs)
+    known = {name: draft.take_over(name, group) for name, group in parts.items()}
+    for source, name in RESAMPLED.items():
+        rows = groups["audio"].read(source)
+        read = frames_from_speech(rows, frames, fps, moved_s, log_probabilities=rows.ndim > 1)
+        draft.write(name, 0, read.astype(np.float32, copy=False))
+    draft.finish(known)
+
+
+def _anew(target: Path, specs: Sequence[ArraySpec], attrs: Mapping[str, Any]) -> ClipGroup:
+    """A draft that is begun anew whatever a killed run left: it is written in one go."""
     for left in target.parent.glob(f"*{target.name}*"):
         shutil.rmtree(left)
     return clips.create(target, specs, attrs)
