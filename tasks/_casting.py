@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.track.calibration import calibration
 from models.track.camera import Camera
+from models.track.eyes import EYE_POINTS, closures, openings
 from models.track.people import CHOICES, Sighting, Trail, choose, jumps, people, trails
 from models.track.person import Person, bones, meet
 from models.track.placement import Anchor, anchors, place
@@ -35,29 +36,32 @@ class Cast:
     slot: NDArray[np.int8]  # (T,)
     shot: NDArray[np.int32]  # (T,)
     placement: F32  # (T, 3) px; NaN where no face is meant
+    shut: F32  # (T,) how far the eyes are shut, told against what is around
 
 
 def cast(
     group: ClipGroup, rate: float, face: str, camera: Camera, focal: float | None
 ) -> tuple[Cast, Camera, dict[int, Person]]:
     """Watch the whole clip; returns also the lens that poses are solved with, and who is in which shot."""
-    seen, anchor, changes = _watch(group)
+    seen, anchor, opening, changes = _watch(group)
     shot = numbered(cuts(changes, jumps(seen)))
     slot = np.full(len(shot), -1, np.int8)
     placement = np.full((len(shot), 3), np.nan, np.float32)
     found = trails(seen, shot, rate)
     if not found:
-        return Cast(slot, shot, placement), camera, {}
+        return Cast(slot, shot, placement, placement[:, 0]), camera, {}
     camera = _lens(camera, seen, focal)
     mine = _meant(group, found, seen, face, camera)
     for trail in mine:
         slot[trail.frames] = trail.slots
     _place(placement, slot, shot, anchor, rate)
     known = _person(group, slot, camera) if mine else None
-    return Cast(slot, shot, placement), camera, {} if known is None else {t.shot: known for t in mine}
+    own = opening[np.arange(len(slot)), np.maximum(slot, 0)]
+    shut = closures(own, slot >= 0, shot, rate)
+    return Cast(slot, shot, placement, shut), camera, {} if known is None else {t.shot: known for t in mine}
 
 
-def _watch(group: ClipGroup) -> tuple[Sighting, Anchor, F32]:
+def _watch(group: ClipGroup) -> tuple[Sighting, Anchor, F32, F32]:
     length = group.array("faces/score").shape[0]
     parts = []
     for low, high in _stretches(length):
@@ -65,9 +69,10 @@ def _watch(group: ClipGroup) -> tuple[Sighting, Anchor, F32]:
         anchor = anchors(points)
         size = np.linalg.norm(points[:, :, _CORNERS[0]] - points[:, :, _CORNERS[1]], axis=-1)
         gap = np.linalg.norm(points[:, :, _LIPS[0], :2] - points[:, :, _LIPS[1], :2], axis=-1) / size
-        parts.append((points[:, :, _CORNERS, :2].mean(2), size, gap, anchor.centre, anchor.scale))
+        lids = openings(points[:, :, EYE_POINTS].reshape(-1, len(EYE_POINTS), 3)).reshape(*size.shape, 2)
+        parts.append((points[:, :, _CORNERS, :2].mean(2), size, gap, anchor.centre, anchor.scale, lids))
     columns = [np.concatenate(column).astype(np.float32) for column in zip(*parts, strict=True)]
-    return Sighting(*columns[:3]), Anchor(*columns[3:]), group.read("faces/change")
+    return Sighting(*columns[:3]), Anchor(*columns[3:5]), columns[5], group.read("faces/change")
 
 
 def _stretches(length: int) -> Iterator[tuple[int, int]]:

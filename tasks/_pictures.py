@@ -21,6 +21,8 @@ __all__ = ["Planes", "crop", "frames", "look", "overview", "patch", "thumbnail"]
 
 Picture = NDArray[np.uint8]
 _FAR = 2.0  # a reduction beyond which halves are averaged first
+_PLAIN = 1.1  # a reduction up to which nothing needs to be averaged
+_FINE = 0.2  # pixels of blur that no one sees
 
 
 class Planes(NamedTuple):
@@ -133,7 +135,9 @@ def _resized(plane: Picture, size: tuple[int, int]) -> Picture:
 
 def thumbnail(planes: Planes, side: int) -> Picture:
     """The frame's brightness, tiny."""
-    return _resized(planes.y, (side, side))
+    # In two steps: averaging every pixel of a large frame takes longer than all else that is told of it.
+    sparse = cv2.resize(planes.y, (4 * side, 4 * side), interpolation=cv2.INTER_LINEAR)
+    return _resized(_bytes(sparse), (side, side))
 
 
 def _bytes(picture: Any) -> Picture:
@@ -150,41 +154,34 @@ def crop(planes: Planes, x: float, y: float, side: float, pixels: int) -> Pictur
     What lies outside the picture repeats its edge.
     """
     step = side / pixels
-    linear, centre = np.eye(2) * step, np.array([x + side / 2, y + side / 2])
-    bright = _sampled(planes.y, linear, centre, step, pixels, (0.5, 0.5))
-    # Chroma samples stand on every other brightness sample's column, and between two of its rows.
-    u, v = (
-        _sampled(plane, linear / 2, centre / 2, step / 2, pixels, (0.25, 0.5))
-        for plane in (planes.u, planes.v)
-    )
-    return _bytes(cv2.transform(cv2.merge((bright, u, v)), _COLOURS))
+    centre = np.array([x + side / 2, y + side / 2])
+    parts = [_sampled(planes.y, centre, step, pixels, 0.5)]
+    # Colours keep the half resolution that they are stored with. Their samples stand on every other column
+    # of the brightness, and between two of its rows.
+    for plane in (planes.u, planes.v):
+        half = _sampled(plane, centre / 2, step, pixels // 2, 0.25)
+        parts.append(_bytes(cv2.resize(half, (pixels, pixels), interpolation=cv2.INTER_LINEAR)))
+    return _bytes(cv2.transform(cv2.merge(parts), _COLOURS))
 
 
-def _sampled(
-    plane: Picture,
-    linear: NDArray[np.float64],
-    centre: NDArray[np.float64],
-    step: float,
-    pixels: int,
-    site: tuple[float, float],
-) -> Picture:
-    matrix = _affine(linear, centre, pixels, site)
-    if step <= 1.0:
+def _sampled(plane: Picture, centre: NDArray[np.float64], step: float, pixels: int, site: float) -> Picture:
+    """A level square of a plane; `site` is how far from the left its first column stands."""
+    matrix = _affine(np.eye(2) * step, centre, pixels, (site, 0.5))
+    if step <= _PLAIN:
         return _warp(plane, matrix, pixels, cv2.INTER_CUBIC)
-    reach = int(np.ceil(step * pixels / 2 + 4 * step + 2))
-    middle = np.floor(matrix @ np.array([pixels / 2, pixels / 2, 1.0])).astype(int)
-    low = np.clip(middle - reach, 0, None)
-    part = plane[low[1] : middle[1] + reach + 1, low[0] : middle[0] + reach + 1]
+    low = np.floor(matrix[:, 2]).astype(int) - round(4 * step)
+    high = low + round(step * (pixels + 8)) + 2
+    low, high = np.clip(low, 0, None), np.clip(high, 1, None)
+    part = plane[low[1] : high[1], low[0] : high[0]]
     if part.size == 0:
-        return _warp(plane, matrix, pixels, cv2.INTER_CUBIC)
+        return _warp(plane, matrix, pixels, cv2.INTER_LINEAR)
     matrix[:, 2] -= low
     while step > _FAR:
         part = _resized(part, (max(part.shape[1] // 2, 1), max(part.shape[0] // 2, 1)))
         matrix = matrix / 2
         matrix[:, 2] -= 0.25
         step /= 2
-    # A Gaussian that leaves what the coarser grid can carry; then cubic, which keeps edges as they move.
+    # A Gaussian leaves what the coarser grid can carry; after it, straight lines between samples will do.
     sigma = 0.5 * float(np.sqrt(max(step**2 - 1, 0)))
-    if sigma > 0.15:
-        part = _bytes(cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
-    return _warp(part, matrix, pixels, cv2.INTER_CUBIC)
+    smooth = cv2.GaussianBlur(part, (5, 5), sigma, borderType=cv2.BORDER_REPLICATE) if sigma > _FINE else part
+    return _warp(_bytes(smooth), matrix, pixels, cv2.INTER_LINEAR)

@@ -108,19 +108,30 @@ class TrackStage:
         out["track/sharpness"] = _of_slots(group.read("faces/sharpness", start, stop), slots)
         if "faces/blendshapes" in group.names:
             out["track/blendshapes"] = _of_slots(group.read("faces/blendshapes", start, stop), slots)
-        self._settle(out, plan, slots, score)
+        self._settle(out, plan, start, slots, score)
         self._crop(out, plan, start, stop)
         return out
 
     def _settle(
-        self, out: Mapping[str, NDArray[Any]], plan: TrackPlan, slots: NDArray[np.int8], score: F32
+        self,
+        out: Mapping[str, NDArray[Any]],
+        plan: TrackPlan,
+        start: int,
+        slots: NDArray[np.int8],
+        score: F32,
     ) -> None:
         scale = plan.camera.focal / look_focal(self.video, self.focal)
         for shot in np.unique(out["track/shot"]).tolist():
             rows = np.flatnonzero((out["track/shot"] == shot) & (slots >= 0))
             if shot not in plan.people or not len(rows):
                 continue
-            told = settle(out["track/landmarks"][rows], plan.people[shot], plan.camera, calibration())
+            told = settle(
+                out["track/landmarks"][rows],
+                plan.cast.shut[start + rows],
+                plan.people[shot],
+                plan.camera,
+                calibration(),
+            )
             pose = told.pose.copy()
             # Solved with a lens that people are filmed with; told for the one OpenFace would assume.
             pose[:, 5] /= scale

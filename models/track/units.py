@@ -17,7 +17,8 @@ UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 # Which share of a person's frames shows less of a unit than rest: faces rest more than they act.
 REST = 0.3
 _PRESENT = 1.0
-_LIP_SUCK = 28
+# Lips that are pressed hard and show no gap are sucked in.
+_PRESS, _PART, _PRESSED, _PARTED = 13, 14, 2.0, 0.3
 
 
 def sides(points: F32, mirror: NDArray[np.integer]) -> F32:
@@ -31,7 +32,8 @@ def measured(half: F32, rows: NDArray[np.integer], weights: F32) -> F32:
     return half[:, rows].reshape(len(half), -1) @ weights
 
 
-def presence(intensity: F32, pressed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def presence(intensity: F32) -> NDArray[np.uint8]:
     """Presences (T, 18) in OpenFace's order: its units, with 28 (lips sucked in) before 45."""
     seen = (np.nan_to_num(intensity) >= _PRESENT).astype(np.uint8)
-    return np.concatenate([seen[:, :16], pressed[:, None].astype(np.uint8), seen[:, 16:]], axis=1)
+    sucked = (intensity[:, _PRESS] > _PRESSED) & (intensity[:, _PART] < _PARTED)
+    return np.concatenate([seen[:, :16], sucked[:, None].astype(np.uint8), seen[:, 16:]], axis=1)
