@@ -11,7 +11,7 @@ as silence. Called by the stage `audio` and by dubbing. Everything streams but t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.audio import (
-    MEL_RATE,
     RATE,
     Stream,
     activity,
@@ -30,7 +29,6 @@ from models.audio import (
     speech_rows,
     voice_cues,
 )
-from storage.clips import ClipGroup, create, open_clip, standard
 from storage.errors import RequestError, WorkError
 from storage.media import SoundReader, probe
 from tasks.audio_backends import (
@@ -53,7 +51,6 @@ __all__ = [
     "find_backend",
     "frames_from_speech",
     "sound_of",
-    "write_audio",
 ]
 
 _BLOCK_S = 4.0
@@ -140,34 +137,6 @@ def _as_long(symbols: list[Sound], rows: int, backend: AudioBackend) -> Sound:
     if have < rows:
         symbols.append(symbols[-1][-1:])
     return np.concatenate(symbols)[:rows].astype(np.float32, copy=False)
-
-
-def write_audio(
-    clip: str | Path,
-    target: str | Path,
-    speech: str,
-    weights: Path,
-    attrs: Mapping[str, Any],
-    token: str | None = None,
-) -> ClipGroup:
-    """The stage `audio`: a clip's features as a published group, made by the backend called `speech`."""
-    try:
-        return open_clip(target)
-    except RequestError:
-        features = extract_audio(clip, BACKENDS[speech][1](weights, ""))
-    arrays = features.arrays()
-    specs = standard(
-        arrays,
-        frames=1,
-        fps=attrs.get("fps", 25.0),
-        speech_frames=len(features.voice),
-        mel_frames=len(features.mel),
-        mel_rate=MEL_RATE,
-    )
-    draft = create(target, specs, attrs, token=token)
-    for name, values in arrays.items():
-        draft.write(name, 0, values)
-    return draft.finish()
 
 
 def frames_from_speech(
