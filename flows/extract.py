@@ -119,8 +119,10 @@ def plan(
     """The clips of these identities (of all, without any) and what is done of each; computes nothing."""
     place = Home(home)
     ledger = Ledger(place.objects)
-    rows = _clips(place, ledger, identities)[:limit]
+    for identity in identities:
+        consent.require(place, check_slug(identity), "ingest")
     ingredients = Ingredients.gather(place, options or ExtractOptions())
+    rows = _clips(place, ledger, identities)[:limit]
     planned = []
     for row in rows:
         clip = find(ledger, row["id"], row["identity"])
@@ -164,8 +166,6 @@ def extract(
 
 def _clips(home: Home, ledger: Ledger, identities: Sequence[str]) -> list[dict[str, Any]]:
     """The clips' lines, in the order of their identities and of their making."""
-    for identity in identities:
-        consent.require(home, check_slug(identity), "ingest")
     rows = ledger.rows("clips").to_pylist()
     wanted = list(dict.fromkeys(identities)) or [
         name for name in consent.identities(home) if _may(home, name)
