@@ -1,4 +1,4 @@
-"""The flow `train_acoustic`: synthesizes speech, trains the embedded acoustic network on it, saves the weights.
+"""The flow `train_acoustic`: synthesizes speech, trains the embedded acoustic network on it, saves weights.
 
 Called by the command line. A run that was interrupted finds the speech that it had made.
 """

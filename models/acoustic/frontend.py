@@ -1,7 +1,7 @@
 """Sound to log-mel frames, and the level and colour of a recording taken off them.
 
-Gain falls out exactly: a sliding mean in the logarithm, in which louder frames count more, follows the speech and
-not the pauses. Called by `network` and by `tasks.acoustic`.
+Gain falls out exactly: a sliding mean in the logarithm, in which louder frames count more, follows the speech
+and not the pauses. Called by `stream` and by `tasks.acoustic`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from models.acoustic.config import AcousticConfig
 from models.acoustic.symbols import SYMBOLS
@@ -21,7 +21,7 @@ class _Block(nn.Module):
         self.norm = nn.BatchNorm1d(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + F.gelu(self.norm(self.conv(x)))
+        return x + functional.gelu(self.norm(self.conv(x)))
 
 
 class Network(nn.Module):
@@ -39,7 +39,7 @@ class Network(nn.Module):
 
     def hidden(self, mel: Tensor) -> Tensor:
         """(B, 2 T, bands) to (B, T, bottleneck)."""
-        x = F.gelu(self.entry_norm(self.entry(mel.transpose(1, 2))))
+        x = functional.gelu(self.entry_norm(self.entry(mel.transpose(1, 2))))
         return self.narrow_norm(self.narrow(self.blocks(x))).transpose(1, 2)
 
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """What the network says: 29 symbols a frame, and the articulations that it is trained to tell apart.
 
-A symbol is no spelling: each sound of any language is shared out over the letters whose mouths it resembles, so
-that a linear look at the 29 outputs finds lips and jaw in languages that nobody spelt for it. Called by
+A symbol is no spelling: each sound of any language is shared out over the letters whose mouths it resembles,
+so that a linear look at the 29 outputs finds lips and jaw in languages that nobody spelt for it. Called by
 `tasks.acoustic`, which labels speech with it.
 """
 

@@ -7,6 +7,7 @@ Every function takes and gives 16 kHz samples, and keeps them in step to the sam
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import av
 import numpy as np
@@ -67,7 +68,7 @@ def _room(sound: Sound, draw: np.random.Generator) -> Sound:
         tail[int(draw.integers(16, min(length, 800)))] += draw.uniform(-6, 6)
     tail *= 10 ** (-draw.uniform(0, 15) / 20) / np.sqrt(np.sum(tail**2))
     tail[0] = 1.0
-    return oaconvolve(sound, tail.astype(np.float32))[: len(sound)].astype(np.float32)
+    return np.asarray(oaconvolve(sound, tail.astype(np.float32))[: len(sound)], np.float32)
 
 
 def _coloured(sound: Sound, draw: np.random.Generator) -> Sound:
@@ -131,14 +132,14 @@ def _hum(size: int, draw: np.random.Generator) -> Sound:
     at = np.arange(size) / RATE
     base = draw.choice([50.0, 60.0, 100.0, draw.uniform(80, 400)])
     waves = sum(draw.uniform(0, 1) / k * np.sin(2 * np.pi * base * k * at) for k in range(1, 9))
-    return (waves + 0.05 * draw.standard_normal(size)).astype(np.float32)
+    return np.asarray(waves + 0.05 * draw.standard_normal(size), np.float32)
 
 
 def _compressed(sound: Sound, draw: np.random.Generator) -> Sound:
     """A broadcaster's compressor, or an amplifier driven too hard."""
     if draw.random() < 0.5:
         drive = draw.uniform(1, 6) / max(1e-6, float(np.abs(sound).max()))
-        return (np.tanh(sound * drive) / drive).astype(np.float32)
+        return np.asarray(np.tanh(sound * drive) / drive, np.float32)
     window = int(RATE * draw.uniform(0.02, 0.3))
     total = np.cumsum(np.pad(sound.astype(np.float64) ** 2, (window, 0)))
     level = np.sqrt(np.maximum(total[window:] - total[:-window], 0.0) / window)
@@ -160,13 +161,13 @@ def _coded(sound: Sound, draw: np.random.Generator) -> Sound:
 def _mu_law(sound: Sound) -> Sound:
     x = sound / max(1e-6, float(np.abs(sound).max()))
     coded = np.round(np.sign(x) * np.log1p(255 * np.abs(x)) / np.log(256) * 127) / 127
-    return (np.sign(coded) * (np.expm1(np.abs(coded) * np.log(256)) / 255)).astype(np.float32)
+    return np.asarray(np.sign(coded) * (np.expm1(np.abs(coded) * np.log(256)) / 255), np.float32)
 
 
 def _encoded(sound: Sound, codec: str, container: str, rate: int, bits: int) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
-        stream = output.add_stream(codec, rate=rate, layout="mono")
+        stream: Any = output.add_stream(codec, rate=rate, layout="mono")
         stream.bit_rate = bits
         frame = av.AudioFrame.from_ndarray(
             (sound * 32767).astype(np.int16)[None], format="s16", layout="mono"
@@ -179,7 +180,7 @@ def _encoded(sound: Sound, codec: str, container: str, rate: int, bits: int) -> 
 
 def _decoded(content: bytes) -> Sound:
     resampler = av.AudioResampler("flt", "mono", RATE)
-    with av.open(io.BytesIO(content)) as file:
+    with av.open(io.BytesIO(content), "r") as file:
         parts = [part.to_ndarray()[0] for frame in file.decode(audio=0) for part in resampler.resample(frame)]
         parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
     return np.concatenate(parts)

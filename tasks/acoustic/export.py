@@ -1,4 +1,4 @@
-"""A trained network as the files that the package carries: weights, their line in the list, in half the bytes.
+"""A trained network as the files that the package carries: weights in 16 bits, and their line in the list.
 
 Called by `flows.train_acoustic`.
 """
@@ -29,7 +29,7 @@ def tensors_of(network: Network) -> dict[str, np.ndarray]:
 
 
 def save_weights(network: Network, file: Path, told: dict[str, Any]) -> Path:
-    """Write a safetensors file whose header says what the network is and how it was made; all of it or nothing."""
+    """Write a safetensors file whose header says what the network is and how it was made; all or nothing."""
     metadata = {**network.config.as_metadata(), "training": json.dumps(told, sort_keys=True)}
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(".part")

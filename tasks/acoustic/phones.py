@@ -14,20 +14,21 @@ def _table(text: str) -> dict[str, str]:
 
 
 _ARPABET = _table(
-    "aa ɑ ae æ ah ʌ ao ɔ aw aʊ ax ə axr ɚ ay aɪ ch tʃ dh ð dx ɾ eh ɛ el əl em m en n er ɝ ey eɪ hh h hv h ih ɪ "
-    "iy i jh dʒ ng ŋ nx n ow oʊ oy ɔɪ sh ʃ th θ uh ʊ uw u y j zh ʒ r ɹ g ɡ"
+    "aa ɑ ae æ ah ʌ ao ɔ aw aʊ ax ə axr ɚ ay aɪ ch tʃ dh ð dx ɾ eh ɛ el əl em m en n er ɝ ey eɪ hh h "
+    "hv h ih ɪ iy i jh dʒ ng ŋ nx n ow oʊ oy ɔɪ sh ʃ th θ uh ʊ uw u y j zh ʒ r ɹ g ɡ"
 )
 _SAMPA = _table(
-    "ax ə a a a1 a e e e1 e E ɛ E1 ɛ i i i1 i o o o1 o O ɔ O1 ɔ u u u1 u J ɲ L ʎ rr r r r S ʃ Z ʒ tS tʃ dZ dʒ "
-    "ng ŋ nf ɱ g ɡ"
+    "ax ə a a a1 a e e e1 e E ɛ E1 ɛ i i i1 i o o o1 o O ɔ O1 ɔ u u u1 u J ɲ L ʎ rr r r r S ʃ Z ʒ tS "
+    "tʃ dZ dʒ ng ŋ nf ɱ g ɡ"
 )
 _CZECH = _table(
     "c ts c~ tʃ ch x d~ ɟ dz dz dz~ dʒ h ɦ n* ŋ n~ ɲ r~ rʒ r~* rʃ s~ ʃ t~ c z~ ʒ e ɛ e: ɛː i ɪ i: iː g ɡ"
 )
 _FINNISH = _table("@ æ @: æː 7 ø 7: øː & ə a ɑ a: ɑː N ŋ N: ŋː S ʃ T θ v ʋ v: ʋː g ɡ")
 _RUSSIAN = _table(
-    "ii i yy ɨ uu u ee ɛ oo o aa a a ɐ e ɪ i ɪ y ɨ u ʊ ae ə ay ə ur ʊ pp pʲ bb bʲ tt tʲ dd dʲ kk kʲ gg ɡʲ c ts "
-    "ch tɕ ff fʲ vv vʲ ss sʲ zz zʲ sh ʂ sch ɕː zh ʐ h x hh xʲ mm mʲ nn nʲ ll lʲ l ɫ rr rʲ g ɡ"
+    "ii i yy ɨ uu u ee ɛ oo o aa a a ɐ e ɪ i ɪ y ɨ u ʊ ae ə ay ə ur ʊ pp pʲ bb bʲ tt tʲ dd dʲ kk kʲ "
+    "gg ɡʲ c ts ch tɕ ff fʲ vv vʲ ss sʲ zz zʲ sh ʂ sch ɕː zh ʐ h x hh xʲ mm mʲ nn nʲ ll lʲ l ɫ rr rʲ "
+    "g ɡ"
 )
 ALPHABETS = {
     "arpabet": _ARPABET,

@@ -1,7 +1,7 @@
 """Takes on disk: shards of log-mel frames and phones, made once and read by every training that follows.
 
-A shard's content depends on the plan and its number alone, so an interrupted run goes on where it stopped. Called
-by `flows.train_acoustic`.
+A shard's content depends on the plan and its number alone, so an interrupted run goes on where it stopped.
+Called by `tasks.acoustic.work`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Plan:
         return max(1, round(self.hours * 3600 / TAKE_S / self.takes_a_shard))
 
     def key(self, config: AcousticConfig) -> str:
-        """Names the folder: another front end, or other voices, are other data. More hours are more of the same."""
+        """Names the folder: another front end, or other voices, are other data; more hours are more of it."""
         ears = {name: value for name, value in asdict(config).items() if name in _FRONT_END}
         told = {**asdict(self), "hours": 0, "front end": ears}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import librosa
 import numpy as np
-import soxr
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional as F
+from torch.nn import functional
 
 from models.acoustic.config import AcousticConfig
 from models.acoustic.frontend import log_mel
@@ -85,7 +85,7 @@ def _joined(
     phones = np.full(_FRAMES, PAUSE, np.uint8)
     at = int(RATE * draw.uniform(0, 1.0) * (draw.random() < 0.5))
     for one in spoken:
-        samples = soxr.resample(one.samples, one.rate * speed, RATE).astype(np.float32)
+        samples = _resampled(one.samples, one.rate * speed)
         _label(phones, one, at / RATE, speed)
         end = min(_SAMPLES, at + len(samples))
         sound[at:end] += samples[: end - at]
@@ -94,6 +94,11 @@ def _joined(
         if at >= _SAMPLES:
             break
     return sound, _far_from_speech(phones)
+
+
+def _resampled(samples: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
+    moved = librosa.resample(samples, orig_sr=rate, target_sr=RATE, res_type="soxr_hq")
+    return np.asarray(moved, np.float32)
 
 
 def _label(phones: NDArray[np.uint8], one: Said, start_s: float, speed: float) -> None:
@@ -119,5 +124,5 @@ def as_frames(sound: NDArray[np.float32], config: AcousticConfig) -> NDArray[np.
     """The front end's frames, small enough to keep hours of them."""
     margin = (config.window - config.hop) // 2
     with torch.inference_mode():
-        mel = log_mel(F.pad(torch.from_numpy(sound), (margin, margin)), config)
+        mel = log_mel(functional.pad(torch.from_numpy(sound), (margin, margin)), config)
     return mel.numpy().astype(np.float16)

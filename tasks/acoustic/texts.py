@@ -1,7 +1,7 @@
 """Sentences without end in many languages: common words, and made-up ones of each language's own sounds.
 
-The labels come from the synthesizer, so a sentence need not mean anything; what counts is that every sound meets
-every other. Words and syllables were written for this project. Called by `tasks.acoustic.takes`.
+The labels come from the synthesizer, so a sentence need not mean anything; what counts is that every sound
+meets every other. Words and syllables were written for this project. Called by `tasks.acoustic.takes`.
 """
 
 # ruff: noqa: RUF001 - letters of many alphabets
@@ -33,40 +33,44 @@ SPELLINGS: dict[str, Spelling] = {
         "b c d f g h j k l m n p r s t v w y z sh ch th wh br pl st tr sw qu",
         "a e i o u ee oo ea ou ow ai oy ar er or ir au igh",
         "- - - t n m p b s sh ll ck ng nd st mp th f v dge",
-        "the of and a to in is you that it he was for on are with as his they be at one have this from by hot "
-        "word but what some we can out other were all there when up use your how said an each she which do "
-        "their time if will way about many then them would write like so these her long make thing see him two "
-        "has look more day could go come did number sound no most people my over know water than call first who "
-        "may down side been now find any new work part take get place made live where after back little only "
-        "round man year came show every good me give our under name very through just form much great think "
-        "say help low line before turn cause same mean differ move right boy old too does tell sentence three "
-        "want air well also play small end put home read hand port large spell add even land here must big high "
-        "such follow act why ask men change went light kind off need house picture try us again animal point "
-        "mother world near build self earth father head stand own page should country found answer school grow "
-        "study still learn plant cover food sun four thought let keep eye never last door between city tree "
-        "cross since hard start might story saw far sea draw left late run while press close night real life "
-        "few stop open seem together next white children begin got walk example ease paper often always music "
-        "those both mark book letter until mile river car feet care second group carry took rain eat room friend "
-        "began idea fish mountain north once base hear horse cut sure watch colour face wood main president "
-        "government american economy people families million health business because",
+        "the of and a to in is you that it he was for on are with as his they be at one have this "
+        "from by hot word but what some we can out other were all there when up use your how said an "
+        "each she which do their time if will way about many then them would write like so these her "
+        "long make thing see him two has look more day could go come did number sound no most people "
+        "my over know water than call first who may down side been now find any new work part take "
+        "get place made live where after back little only round man year came show every good me give "
+        "our under name very through just form much great think say help low line before turn cause "
+        "same mean differ move right boy old too does tell sentence three want air well also play "
+        "small end put home read hand port large spell add even land here must big high such follow "
+        "act why ask men change went light kind off need house picture try us again animal point "
+        "mother world near build self earth father head stand own page should country found answer "
+        "school grow study still learn plant cover food sun four thought let keep eye never last door "
+        "between city tree cross since hard start might story saw far sea draw left late run while "
+        "press close night real life few stop open seem together next white children begin got walk "
+        "example ease paper often always music those both mark book letter until mile river car feet "
+        "care second group carry took rain eat room friend began idea fish mountain north once base "
+        "hear horse cut sure watch colour face wood main president government american economy people "
+        "families million health business because",
     ),
     "fr": Spelling(
         "b c d f g j l m n p qu r s t v z ch gn br pl tr bl fl gr",
         "a e é è i o u ou eu oi au an on in un ai ui œu",
         "- - - - r l t s che que ve me be pe ne",
-        "le la de un une et est pour que dans avec sur ne pas vous nous je tu il elle mais ou bien tout plus "
-        "faire dire pouvoir aller voir vouloir venir devoir jour temps homme femme monde vie main chose petit "
-        "grand autre même bon beau peu deux jamais toujours peut-être beaucoup maison enfant pays ville lune "
-        "pomme bouche bleu peur feuille brun pain vin bonbon champ moment aujourd'hui parce",
+        "le la de un une et est pour que dans avec sur ne pas vous nous je tu il elle mais ou bien "
+        "tout plus faire dire pouvoir aller voir vouloir venir devoir jour temps homme femme monde "
+        "vie main chose petit grand autre même bon beau peu deux jamais toujours peut-être beaucoup "
+        "maison enfant pays ville lune pomme bouche bleu peur feuille brun pain vin bonbon champ "
+        "moment aujourd'hui parce",
     ),
     "de": Spelling(
         "b d f g h j k l m n p r s t w z sch st sp pf br fl kn schw",
         "a e i o u ä ö ü au ei eu ie ee ah oh uh",
         "- - - n m t r s ch cht nd ng rt ben gen tel mpf",
-        "der die das und ist in zu den nicht von sie es mit sich auf für ich wir ein eine aber auch als an noch "
-        "wie über haben werden können müssen sagen geben kommen wollen gehen Mann Frau Kind Haus Jahr Zeit Leben "
-        "Wasser Mund Baum Buch schön grün müde böse früh groß klein gut immer viel vielleicht Apfel Pflaume "
-        "Möbel Brücke Übung heute morgen abends zwischen pünktlich",
+        "der die das und ist in zu den nicht von sie es mit sich auf für ich wir ein eine aber auch "
+        "als an noch wie über haben werden können müssen sagen geben kommen wollen gehen Mann Frau "
+        "Kind Haus Jahr Zeit Leben Wasser Mund Baum Buch schön grün müde böse früh groß klein gut "
+        "immer viel vielleicht Apfel Pflaume Möbel Brücke Übung heute morgen abends zwischen "
+        "pünktlich",
     ),
     "cmn": Spelling(
         " ".join(
@@ -89,15 +93,15 @@ SPELLINGS: dict[str, Spelling] = {
         "b c d f g j l m n p r s t v ll ñ ch br pl tr",
         "a e i o u ie ue ai",
         "- - - n s r l",
-        "el la que no es en un por con para como más pero sus me hasta hay donde quien agua mundo vida hombre "
-        "bueno pueblo tiempo siempre también mañana",
+        "el la que no es en un por con para como más pero sus me hasta hay donde quien agua mundo "
+        "vida hombre bueno pueblo tiempo siempre también mañana",
     ),
     "it": Spelling(
         "b c d f g l m n p r s t v gn ch gi sc br pr z",
         "a e i o u ie uo ai",
         "- - - - n r",
-        "il che di non per una sono con mi ho ma cosa bene tutto come questo anche tempo uomo donna vita mondo "
-        "buono bello prima sempre perché",
+        "il che di non per una sono con mi ho ma cosa bene tutto come questo anche tempo uomo donna "
+        "vita mondo buono bello prima sempre perché",
     ),
     "pt-br": Spelling(
         _LATIN + " nh lh ch",
@@ -184,7 +188,8 @@ SPELLINGS: dict[str, Spelling] = {
 
 
 def sentence(language: str, draw: np.random.Generator) -> str:
-    """Four to twelve words of a language of SPELLINGS, real and made up; now and then a real sentence."""
+    """Four to twelve words of a language of SPELLINGS, real and made up; now and then a real "
+    "sentence."""
     real = _real(language)
     if real and draw.random() < 0.12:
         return str(draw.choice(real))

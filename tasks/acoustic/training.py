@@ -1,8 +1,8 @@
 """The training loop: frames of synthesized speech to symbols, with weights averaged over the last steps.
 
-What is asked of the network: which symbols (through its 29 outputs), which phone (from its hidden layer), and the
-phone and the lips once more from the 29 outputs alone, so that they lose nothing of it. Called by
-`flows.train_acoustic`.
+What is asked of the network: which symbols (its 29 outputs), which phone (its hidden layer); and from the
+29 outputs alone, by linear maps, the phone once more, the lips, and the shape of the spectrum: so that they
+keep how far a mouth opens, which no symbol says. Called by `tasks.acoustic.work`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from models.acoustic.config import AcousticConfig
 from models.acoustic.frontend import normalise
@@ -81,7 +81,9 @@ class _Tables:
     def lips(self, phones: Tensor) -> Tensor:
         """(B, T) phones to lip gaps as lips move: smoothed over 100 ms."""
         kernel = torch.tensor([1.0, 2.0, 3.0, 2.0, 1.0]) / 9.0
-        return F.conv1d(F.pad(self.gaps[phones][:, None], (2, 2), mode="replicate"), kernel[None, None])[:, 0]
+        return functional.conv1d(
+            functional.pad(self.gaps[phones][:, None], (2, 2), mode="replicate"), kernel[None, None]
+        )[:, 0]
 
 
 def train(
@@ -107,7 +109,7 @@ def train(
         batch = _batch(mel, phones, recipe, config, draw)
         loss, now = _loss(network, heads, tables, batch, recipe)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(weights, 5.0)
         optimiser.step()
         schedule.step()
@@ -133,7 +135,7 @@ def _pace(step: int, recipe: Recipe) -> float:
 
 @dataclass(frozen=True)
 class _Batch:
-    """x: (B, 2 T, bands) as heard; phones: (B, T); shape: (B, T, cepstra) of what was said, before it was spoilt."""
+    """x: (B, 2 T, bands) as heard; phones: (B, T); shape: (B, T, cepstra), before more was spoilt."""
 
     x: Tensor
     phones: Tensor
@@ -156,10 +158,10 @@ def _batch(
 
 def _shape(x: Tensor) -> Tensor:
     """Cepstra: how loud a frame is and how its spectrum bends, each of about the same size."""
-    pairs = x.unflatten(1, (-1, 2)).mean(2)
+    pairs = 0.5 * (x[:, ::2] + x[:, 1::2])
     bands = torch.arange(x.shape[-1]) + 0.5
     waves = torch.cos(math.pi / x.shape[-1] * torch.arange(_CEPSTRA)[:, None] * bands)
-    cepstra = pairs @ waves.T / x.shape[-1]
+    cepstra: Tensor = pairs @ waves.T / x.shape[-1]
     return cepstra / cepstra.std((0, 1), keepdim=True).clamp(min=1e-3)
 
 
@@ -170,7 +172,10 @@ def _warped(x: Tensor, draw: torch.Generator) -> Tensor:
     at = ((torch.arange(bands)[None] + 6.0) * stretch[:, None] - 6.0).clamp(0, bands - 1)
     low = at.floor().long().clamp(max=bands - 2)
     part = at - low
-    matrix = F.one_hot(low, bands) * (1 - part)[..., None] + F.one_hot(low + 1, bands) * part[..., None]
+    matrix = (
+        functional.one_hot(low, bands) * (1 - part)[..., None]
+        + functional.one_hot(low + 1, bands) * part[..., None]
+    )
     return x @ matrix.transpose(1, 2)
 
 
@@ -208,12 +213,12 @@ def _loss(
     y = batch.phones
     loss = -(tables.symbols[y] * symbols).sum(-1).mean()
     for weight, logits in ((recipe.phone_weight, phone), (recipe.kept_weight, kept)):
-        loss = loss + weight * F.cross_entropy(
+        loss = loss + weight * functional.cross_entropy(
             logits.flatten(0, 1), y.flatten(), label_smoothing=tables.smoothing
         )
     lips = heads.lips(symbols.transpose(1, 2))[:, 0]
-    loss = loss + recipe.lips_weight * F.mse_loss(lips, tables.lips(y))
-    loss = loss + recipe.shape_weight * F.mse_loss(heads.shape(symbols), batch.shape)
+    loss = loss + recipe.lips_weight * functional.mse_loss(lips, tables.lips(y))
+    loss = loss + recipe.shape_weight * functional.mse_loss(heads.shape(symbols), batch.shape)
     return loss, float((phone.argmax(-1) == y).float().mean())
 
 

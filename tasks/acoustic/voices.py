@@ -1,7 +1,7 @@
-"""Synthesizers that say a sentence and tell when each sound ends: espeak-ng always, flite and festival if there.
+"""Synthesizers that say a sentence and tell when each sound ends: espeak-ng, and flite and festival if there.
 
-A Speaker is one voice of one synthesizer; `said` gives sentences with the same manner (pace, pitch). Called by
-`tasks.acoustic.takes`.
+A Speaker is one voice of one synthesizer; `said` gives sentences with the same manner (pace, pitch). Called
+by `tasks.acoustic.takes` and `store`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Speaker:
 
 @dataclass(frozen=True)
 class Said:
-    """A spoken sentence: sound between -1 and 1, and each sound's IPA symbol with the second at which it ends."""
+    """A spoken sentence: sound between -1 and 1, and each sound's IPA symbol with the second it ends at."""
 
     samples: NDArray[np.float32]
     rate: int

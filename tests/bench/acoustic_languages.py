@@ -1,7 +1,8 @@
 """What the acoustic network knows of lips in languages and voices it never heard, and what it says to noise.
 
-A linear probe on 5 frames of features, fitted on English by trained-on timbres, finds closed lips (p, b, m) and open
-vowels in other languages by timbres and voices held out of training. Called by `tests.bench.acoustic`.
+A linear probe on 5 frames of features, fitted on English by trained-on timbres, finds closed lips (p, b, m)
+and open vowels in other languages by timbres and voices held out of training. Called by
+`tests.bench.acoustic`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.acoustic.symbols import BLANK, NOISE, PAUSE, PHONES, SPACE
 from tasks.acoustic.takes import plain_take
-from tasks.acoustic.voices import HELD_OUT, HELD_OUT_TIMBRES, Speaker, speakers
+from tasks.acoustic.voices import HELD_OUT, HELD_OUT_TIMBRES, speakers
 
 __all__ = ["NOISES", "languages", "share_silent"]
 

@@ -1,8 +1,9 @@
 """How much of a stranger's lips a linear look at sound features tells: clips, lip gaps, ridge regression.
 
 The target is the gap between the inner lips over the distance of the eyes, less its moving average of two
-seconds; a ridge on a window of 6 frames to both sides predicts it. `across` fits on all clips but one and tests on
-that one. Called by `tests.bench.acoustic`.
+seconds; a ridge on a window of 6 frames to both sides predicts it. `across` fits on all clips but one and
+tests on that one. Sound and picture are out of step by frames that differ from clip to clip: `offsets`
+measures them with features that ours are held against. Called by `tests.bench.acoustic`.
 """
 
 from __future__ import annotations
@@ -17,19 +18,7 @@ from numpy.typing import NDArray
 
 from storage.media import VideoReader, read_sound
 
-__all__ = [
-    "FPS",
-    "LATE",
-    "REACH",
-    "Clip",
-    "across",
-    "interval",
-    "read_clip",
-    "sound_of",
-    "target",
-    "windows",
-    "within",
-]
+__all__ = ["FPS", "LATE", "Clip", "across", "interval", "offsets", "read_clip", "target", "windows", "within"]
 
 FPS = 25
 REACH = 6
@@ -58,11 +47,7 @@ def read_clip(file: Path, cache: Path | None = None) -> Clip:
         if kept:
             kept.parent.mkdir(parents=True, exist_ok=True)
             np.save(kept, gap)
-    return Clip(file.stem, sound_of(file), gap)
-
-
-def sound_of(file: Path) -> NDArray[np.float32]:
-    return np.asarray(read_sound(file, rate=16000, mono=True), np.float32)
+    return Clip(file.stem, np.asarray(read_sound(file, rate=16000, mono=True), np.float32), gap)
 
 
 def _gaps(file: Path) -> Array:
@@ -96,17 +81,42 @@ def target(gap: Array) -> Array:
     return np.where(known, moved, np.nan)
 
 
-def windows(features: Array, frames: int) -> Array:
-    """(M, n) features of the whole sound, on any even clock, to (frames, 13 n): standardised, averaged over
-    each video frame, with their neighbours."""
+def windows(features: Array, frames: int, offset: int = 0) -> Array:
+    """(M, n) features of the whole sound, on any even clock, to (frames, 13 n) with their neighbours.
+
+    Averaged over each video frame and standardised; sound that is late by `offset` frames is moved back.
+    """
     rate = len(features) / frames
-    total = np.concatenate([np.zeros((1, features.shape[1])), features.cumsum(0)])
+    moved = _moved(np.asarray(features, np.float64), round(offset * rate))
+    total = np.concatenate([np.zeros((1, moved.shape[1])), moved.cumsum(0)])
     edges = np.arange(frames + 1) * rate
     at = np.stack([np.interp(edges, np.arange(len(total)), column) for column in total.T], 1)
     mean = np.diff(at, axis=0) / rate
     mean = (mean - mean.mean(0)) / (mean.std(0) + 1e-8)
     padded = np.pad(mean, ((REACH, REACH), (0, 0)), mode="edge")
     return np.concatenate([padded[i : i + frames] for i in range(2 * REACH + 1)], 1)
+
+
+def _moved(features: Array, rows: int) -> Array:
+    if rows >= 0:
+        return np.concatenate([features[rows:], np.repeat(features[-1:], rows, 0)])
+    return np.concatenate([np.repeat(features[:1], -rows, 0), features[:rows]])
+
+
+def offsets(clips: Sequence[Clip], features: Mapping[str, Array], rounds: int = 2) -> dict[str, int]:
+    """Frames by which each clip's sound is late: where these features do best across. Their median is 0."""
+    y = {clip.name: target(clip.gap) for clip in clips}
+    lags = range(-5, 10)
+    x = {(c.name, lag): windows(features[c.name], len(c.gap), lag) for c in clips for lag in lags}
+    found = dict.fromkeys(y, 0)
+    for _ in range(rounds):
+        for name in found:
+            rest = {other: x[other, late] for other, late in found.items() if other != name}
+            scores = [across({**rest, name: x[name, lag]}, y, name)[0] for lag in lags]
+            found[name] = lags[int(np.argmax(scores))]
+        middle = int(np.median(list(found.values())))
+        found = {name: int(np.clip(late - middle, lags[0], lags[-1])) for name, late in found.items()}
+    return found
 
 
 @dataclass(frozen=True)
@@ -136,11 +146,11 @@ def _alike(predicted: Array, y: Array) -> float:
 
 
 def across(x: Mapping[str, Array], y: Mapping[str, Array], tested: str) -> tuple[float, Array]:
-    """Correlation and prediction on `tested`, fitted on all others of x but the one whose sound is late.
+    """Correlation and prediction on `tested`, fitted on all others of x.
 
     The strength is the best for the fitted clips among themselves, each left out in turn.
     """
-    fitted = [name for name in x if name not in (tested, LATE)]
+    fitted = [name for name in x if name != tested]
     moments = {name: _moments(x[name], y[name]) for name in fitted}
     scores = np.zeros(len(_ALPHAS))
     for left in fitted:
@@ -152,7 +162,7 @@ def across(x: Mapping[str, Array], y: Mapping[str, Array], tested: str) -> tuple
 
 
 def within(x: Array, y: Array, folds: int = 6) -> float:
-    """Correlation inside one clip, contiguous folds; the strength is the best over the other folds' inner folds."""
+    """Correlation inside one clip, contiguous folds; the strength is the best among the fitted folds."""
     parts = np.array_split(np.arange(len(y)), folds)
     moments = [_moments(x[part], y[part]) for part in parts]
     predicted = np.zeros(len(y))
