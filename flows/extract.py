@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextvars
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager
@@ -25,7 +24,7 @@ from storage.home import Home, check_slug
 from storage.ledger import Ledger
 from storage.recipes import Recipe
 from storage.runs import Run, record_failure, run
-from tasks.chain import Chain, ExtractOptions, Ingredients
+from tasks.chain import Chain, ExtractOptions, Ingredients, said_of
 
 __all__ = ["Extracted", "Outcome", "Planned", "extract", "plan"]
 
@@ -61,19 +60,31 @@ class Outcome:
     row: Mapping[str, Any]
     seconds: float
 
-    warnings: Sequence[str] = ()
+    said: Mapping[str, Any]  # what the group says of itself
 
     @property
     def frames_per_second(self) -> float | None:
         """None where nothing was computed."""
         return None if self.features.reused else self.row["frames"] / max(self.seconds, 1e-9)
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What speaks against the clip."""
+        return list(self.said["warnings"])
+
+    @property
+    def report(self) -> Sequence[str]:
+        """All that is said of the clip, line by line."""
+        return list(self.said["preflight"])
+
     def line(self) -> str:
         """One line for people."""
-        speed = self.frames_per_second
+        speed, faces = self.frames_per_second, self.said["faces_at_once"]
         how = "already there" if speed is None else f"{speed:.0f} frames a second"
-        told = "; ".join(self.warnings) or "nothing speaks against it"
-        return f"{self.features.id}  {self.row['source_name']}: {self.row['frames']} frames, {how}; {told}"
+        who = "1 face" if faces == 1 else f"up to {faces} faces"
+        told = "; ".join(self.warnings) or "no warnings"
+        head = f"{self.features.id}  {self.row['source_name']}: {self.row['frames']} frames"
+        return f"{head}, {how}, {who}; {told}"
 
 
 @dataclass
@@ -90,6 +101,8 @@ class Extracted:
                 "clip": one.row["id"],
                 "frames": one.row["frames"],
                 "frames_per_second": one.frames_per_second,
+                "warnings": one.warnings,
+                "preflight": one.report,
             }
             for one in self.outcomes
         ]
@@ -156,7 +169,7 @@ def extract(
         for one in planned:
             if one.features is not None:
                 this.reused.append(one.features.id)
-                _note(result, Outcome(one.features, one.row, 0.0), finished)
+                _note(result, Outcome(one.features, one.row, 0.0, said_of(place, one.features)), finished)
         if todo:
             work = _Work(place, ingredients, result, this, tell, finished)
             _extract_all(work, todo, workers, dask_address, watch)
@@ -256,14 +269,15 @@ def _extract_one(
             work.tell(f"waiting for {holder}, which extracts {one.row['source_name']}")
 
     job = stages.Job(work.home, one.clip, one.row, work.ingredients, one.chain, team, priority, step, waiting)
-    begun = time.monotonic()
     with ThreadPoolExecutor(1) as beside:
         sound = beside.submit(contextvars.copy_context().run, _stage, stages.extract_audio, job)
         faces = _stage(stages.find_faces, job)
         track = _stage(stages.track_face, job, faces)
         fit = _stage(stages.fit_model, job, track)
-        features = _stage(stages.join_features, job, track, sound.result(), fit)
-    return Outcome(features, one.row, time.monotonic() - begun)
+        features = _stage(stages.join_features, job, faces, track, sound.result(), fit)
+    # Other clips were under way meanwhile: what counts is the time that the workers gave to this one.
+    seconds = team.spent(one.clip.id) / team.size
+    return Outcome(features, one.row, seconds, said_of(work.home, features))
 
 
 def _stage(stage: Callable[..., Artifact], job: Any, *inputs: Artifact) -> Artifact:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from storage import clips
 from storage.clips import ArraySpec, ClipGroup, Region
 from storage.errors import RequestError
-from tasks.team import Step, Team, report_step
+from tasks.team import Step, Team, clocked, report_step
 
 __all__ = ["BLOCK", "FrameStage", "fill", "open_draft", "write_region"]
 
@@ -73,7 +73,9 @@ def fill(
         plan = team.submit(_plan, stage, name=f"plan-{name}", priority=priority)
         with team.steps(step) as topic:
             futures = [
-                team.submit(_write_regions, draft, stage, plan, part, topic, name=name, priority=priority)
+                team.submit(
+                    clocked, _write_regions, draft, stage, plan, part, topic, name=name, priority=priority
+                )
                 for part in _grouped(todo, regions_at_once)
             ]
             for _ in team.results(futures, name):

@@ -24,7 +24,7 @@ from storage.clips import ClipGroup
 from storage.errors import MediaError
 from storage.home import Home
 from storage.recipes import Recipe
-from tasks.chain import Chain, Ingredients
+from tasks.chain import Chain, Ingredients, url_of
 from tasks.chunks import FrameStage, fill, open_draft
 from tasks.team import Step, Team
 
@@ -85,7 +85,7 @@ def track_face(job: Job, faces: Artifact) -> Artifact:
 
     stage = TrackStage(
         video=_local(job.home, job.clip, CLIP),
-        faces=_url(job.home, faces),
+        faces=url_of(job.home, faces),
         face=job.ingredients.options.face,
     )
 
@@ -105,7 +105,7 @@ def fit_model(job: Job, track: Artifact) -> Artifact:
     from tasks.fit import FitStage
 
     stage = FitStage(
-        track=_url(job.home, track),
+        track=url_of(job.home, track),
         model=job.ingredients.options.model.partition(":")[0],
         model_path=job.ingredients.model,
         size=(job.row["width_px"], job.row["height_px"]),
@@ -134,15 +134,15 @@ def extract_audio(job: Job) -> Artifact:
     return _produce(job, job.chain.audio, make)
 
 
-def join_features(job: Job, track: Artifact, audio: Artifact, fit: Artifact) -> Artifact:
+def join_features(job: Job, faces: Artifact, track: Artifact, audio: Artifact, fit: Artifact) -> Artifact:
     """One group of everything, with what is heard brought in step with what is seen."""
     from tasks.features import join
 
     def make(workspace: Path) -> Made:
-        parts = {"track": _url(job.home, track), "audio": _url(job.home, audio), "fit": _url(job.home, fit)}
         joined = job.team.do(
             join,
-            parts,
+            {part.kind: url_of(job.home, part) for part in (track, audio, fit)},
+            url_of(job.home, faces),
             _local(job.home, job.clip, CLIP),
             workspace / "features.zarr",
             job.ingredients.options.offset,
@@ -157,7 +157,7 @@ def join_features(job: Job, track: Artifact, audio: Artifact, fit: Artifact) -> 
 
 def group_of(home: Home, artifact: Artifact) -> ClipGroup:
     """The Zarr group of an artifact of any of these kinds."""
-    return clips.open_clip(_url(home, artifact))
+    return clips.open_clip(url_of(home, artifact))
 
 
 def _in_blocks(
@@ -184,10 +184,6 @@ def _in_blocks(
 def _produce(job: Job, recipe: Recipe, make: Callable[[Path], Made]) -> Artifact:
     consent.require(job.home, job.identity, "ingest")
     return produce(job.home, recipe, make, identity=job.identity, waiting=job.waiting, resumable=True)
-
-
-def _url(home: Home, artifact: Artifact) -> str:
-    return home.uri(f"{artifact.uri}/{artifact.kind}.zarr")
 
 
 def _local(home: Home, artifact: Artifact, name: str) -> Path:

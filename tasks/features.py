@@ -89,7 +89,12 @@ class Joined:
 
 
 def join(
-    parts: Mapping[str, str], video: Path, target: Path, offset: float | None, attrs: Mapping[str, Any]
+    parts: Mapping[str, str],
+    faces: str,
+    video: Path,
+    target: Path,
+    offset: float | None,
+    attrs: Mapping[str, Any],
 ) -> Joined:
     """The group `features`, of the groups at these addresses. `offset`: frames that a user knows better."""
     one_thread()
@@ -103,10 +108,16 @@ def join(
         "sound_offset_frames": moved_s * fps,
         "offset_frames": measured.frames,
         "offset_confidence": measured.confidence,
+        "faces_at_once": _faces_at_once(clips.open_clip(faces)),
         "warnings": list(report.warnings),
+        "preflight": list(report.told),
     }
     _write(groups, target, moved_s, fps, told)
     return Joined(measured, moved_s, report)
+
+
+def _faces_at_once(faces: ClipGroup) -> int:
+    return int((faces.read("faces/score") > 0).sum(1).max())
 
 
 def _measured(groups: Mapping[str, ClipGroup], video: Path, fps: float) -> Offset:

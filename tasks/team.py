@@ -16,6 +16,7 @@ import os
 import sys
 import tempfile
 import threading
+import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +34,7 @@ from distributed.scheduler import KilledWorker
 
 from storage.errors import MemdubError, RequestError, WorkError
 
-__all__ = ["Step", "Team", "open_team", "report_step", "usual_workers"]
+__all__ = ["Step", "Team", "check_shared", "clocked", "open_team", "report_step", "usual_workers"]
 
 Result = TypeVar("Result")
 Step = Callable[[int], None]
@@ -55,6 +56,7 @@ class Team:
     client: Client
     size: int
     _steps: dict[str, Step] = field(default_factory=dict)
+    _spent: dict[str, float] = field(default_factory=dict)
     _given: weakref.WeakSet[Future[Any]] = field(default_factory=weakref.WeakSet)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: bool = False
@@ -73,11 +75,14 @@ class Team:
         return future
 
     def results(self, futures: Sequence[Future[Any]], name: str) -> Iterator[Any]:
-        """Results as they come; the first failure cancels the rest and is raised."""
+        """Results of `clocked` work as they come; the first failure cancels the rest and is raised."""
         try:
             with _plain(name):
                 for future in as_completed(futures):
-                    yield _result(future)
+                    seconds, result = _result(future)
+                    with self._lock:
+                        self._spent[name] = self._spent.get(name, 0.0) + seconds
+                    yield result
         except BaseException:
             with contextlib.suppress(Exception):
                 self.client.cancel(list(futures))
@@ -85,8 +90,14 @@ class Team:
 
     def do(self, function: Callable[..., Result], *arguments: Any, name: str, priority: int = 0) -> Result:
         """Have a worker call `function` and wait for its result."""
-        (result,) = self.results([self.submit(function, *arguments, name=name, priority=priority)], name)
+        future = self.submit(clocked, function, *arguments, name=name, priority=priority)
+        (result,) = self.results([future], name)
         return result  # type: ignore[no-any-return]
+
+    def spent(self, about: str) -> float:
+        """Seconds that workers worked under names that end so."""
+        with self._lock:
+            return sum(seconds for name, seconds in self._spent.items() if name.endswith(about))
 
     @contextlib.contextmanager
     def steps(self, step: Step | None) -> Iterator[str]:
@@ -109,6 +120,13 @@ class Team:
         topic, steps = event[1]
         if step := self._steps.get(topic):
             step(steps)
+
+
+def clocked(function: Callable[..., Result], *arguments: Any) -> tuple[float, Result]:
+    """Called inside a task: the result, and how long the worker took."""
+    begun = time.perf_counter()
+    result = function(*arguments)
+    return time.perf_counter() - begun, result
 
 
 _TOPIC = "memdub-steps"

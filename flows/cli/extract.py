@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING
+
 import click
 
 from flows.cli.output import json_option, note, print_json, say, say_error, table, watching
 from storage.ledger import Ledger
 from tasks.chain import FACES, SPEECH, TRACKERS, ExtractOptions
+
+if TYPE_CHECKING:
+    from flows.extract import Outcome
 
 __all__ = ["extract"]
 
@@ -21,6 +27,7 @@ __all__ = ["extract"]
 @click.option("--model", default="builtin", help="Morphable model: builtin, ict:FILE or bfm:FILE.")
 @click.option("--offset", type=float, help="Frames by which the sound is late; default: as measured.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many clips.")
+@click.option("--report", is_flag=True, help="Say all about each clip, and what each method lacks.")
 @click.option("--dry-run", is_flag=True, help="Only say what would run.")
 @json_option
 def extract(
@@ -33,6 +40,7 @@ def extract(
     model: str,
     offset: float | None,
     limit: int | None,
+    report: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -55,13 +63,19 @@ def extract(
         limit=limit,
         watch=watching,
         tell=note,
-        finished=None if as_json else lambda outcome: say(outcome.line()),
+        finished=None if as_json else functools.partial(_tell, report),
     )
     error = result.error()
     if as_json and error is None:
         print_json(result.as_dict())
     if error is not None:
         raise click.exceptions.Exit(say_error(error, as_json=as_json, content=result.as_dict()))
+
+
+def _tell(report: bool, outcome: Outcome) -> None:
+    say(outcome.line())
+    for line in outcome.report if report else ():
+        say(f"  {line}")
 
 
 def _plan(identities: tuple[str, ...], options: ExtractOptions, limit: int | None, as_json: bool) -> None:

@@ -22,6 +22,7 @@ __all__ = ["main"]
 COMMANDS = {
     "demo": "flows.cli.demo",
     "ingest": "flows.cli.ingest",
+    "extract": "flows.cli.extract",
     "puppet": "flows.cli.puppet",
     "status": "flows.cli.look",
     "query": "flows.cli.query",
