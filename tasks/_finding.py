@@ -21,6 +21,8 @@ _SAME = 0.3
 _LEAST_WINDOW = 256
 _LEAST_FACE = 24.0
 _DEEPEST = 2
+# In faces, in pixels, and as a share of the frame below which a second look is taken.
+_AROUND, _LEAST_AROUND, _NEAR_ENOUGH = 5.0, 96, 0.6
 
 
 def search(planes: Planes, thorough: bool) -> list[Region]:
@@ -33,12 +35,28 @@ def search(planes: Planes, thorough: bool) -> list[Region]:
         for window in _windows(planes.size, depth):
             found += _in_window(planes, window, far=True)
         depth += 1
+    found = [_nearer(planes, *one) for one in found]
     found.sort(key=lambda one: -one[0])
     kept: list[Region] = []
     for _, region in found:
         if region.face >= _LEAST_FACE and all(overlap(region, other) < _SAME for other in kept):
             kept.append(region)
     return kept
+
+
+def _nearer(planes: Planes, score: float, region: Region) -> tuple[float, Region]:
+    """A small face seen again from near: boxes of a few of the detector's cells are too rough for the mesh."""
+    width, height = planes.size
+    side = int(min(max(region.face * _AROUND, _LEAST_AROUND), width, height)) // 2 * 2
+    if side > _NEAR_ENOUGH * max(width, height):
+        return score, region
+    x, y = (
+        int(min(max(middle - side / 2, 0), length - side))
+        for middle, length in ((region.x, width), (region.y, height))
+    )
+    again = _in_window(planes, (x, y, side, side), far=True)
+    near = [one for one in again if overlap(one[1], region) > 0]
+    return max(near, default=(score, region))
 
 
 def _windows(size: tuple[int, int], depth: int) -> Iterator[tuple[int, int, int, int]]:
@@ -61,7 +79,7 @@ def _in_window(
     planes: Planes, window: tuple[int, int, int, int] | None, *, far: bool
 ) -> list[tuple[float, Region]]:
     picture = overview(planes, _LONGEST, window)
-    width, height = (planes.size) if window is None else window[2:]
+    width, height = planes.size if window is None else window[2:]
     x, y = (0, 0) if window is None else window[:2]
     share = max(width, height) / max(picture.shape[:2])
     if min(picture.shape[:2]) < 8:

@@ -46,7 +46,7 @@ class Settled(NamedTuple):
 def bones(points: F32, camera: Camera, known: Calibration) -> F32:
     """How a person's head differs from the mean (N * 3,), mm, seen on average over frames (T, 478, 3)."""
     poses = solve(points[:, known.rigid], known.face[known.rigid].astype(np.float64), camera)
-    own = unposed(points, poses, camera)[:, known.rigid]
+    own = unposed(points, poses, camera, known.face.mean(0))[:, known.rigid]
     off = np.median(own, axis=0) - known.face[known.rigid]
     return np.asarray((off - off.mean(0)).reshape(-1), np.float32)
 
@@ -56,7 +56,7 @@ def _posed(points: F32, camera: Camera, known: Calibration, nod: float) -> tuple
     seen = solve(points[:, known.rigid], known.face[known.rigid].astype(np.float64), camera)
     turns = seen.rows[:, :3] - np.array([nod, 0.0, 0.0])
     poses = Poses(rotations(turns), seen.t, seen.error)
-    return poses, unposed(points, poses, camera)
+    return poses, unposed(points, poses, camera, known.face.mean(0))
 
 
 def meet(points: F32, camera: Camera, known: Calibration) -> Person:

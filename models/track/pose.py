@@ -114,11 +114,14 @@ def turned(w: F64) -> F64:
     return np.asarray(np.eye(3) + a * k + b * (k @ k))
 
 
-def unposed(points: F32, poses: Poses, camera: Camera) -> F32:
-    """Mesh points (T, N, 3), px, turned back into the head's frame, mm: what is left is the face's own."""
+def unposed(points: F32, poses: Poses, camera: Camera, middle: F64) -> F32:
+    """Mesh points (T, N, 3), px, turned back into the head's frame, mm: what is left is the face's own.
+
+    `middle` (3,) is the mean of the same points on the mean face: the mesh's depth says not where it begins.
+    """
     far = poses.t[:, 2, None]
     depth = points[..., 2] * (far / camera.focal)
-    depth = far + depth - depth.mean(1, keepdims=True)
+    depth = far + depth - depth.mean(1, keepdims=True) + (poses.r[:, 2] @ middle)[:, None]
     x = (points[..., 0] - camera.x) / camera.focal * depth - poses.t[:, :1]
     y = (points[..., 1] - camera.y) / camera.focal * depth - poses.t[:, 1:2]
     seen = np.stack([x, y, depth - far], axis=-1)
