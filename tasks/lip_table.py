@@ -34,7 +34,7 @@ _EARLY_FRAMES = 1
 # And they part less where they are rounded.
 _ROUNDED = 0.3
 _PAUSE_FRAMES = 3
-_RIDGE = 3e4
+_RIDGE = 2e5
 _Take = tuple[NDArray[Any], NDArray[Any]]
 
 

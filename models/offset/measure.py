@@ -21,6 +21,9 @@ SPEECH_RATE = 50.0
 CONFIDENT = 0.5
 FURTHEST = 25.0  # frames
 EXPOSED = 0.25  # a camera gathers light for about half of a frame's time: this is the middle of that half
+# Lips run ahead of the voice by a little more in one person than in another: so much of an offset may be
+# that.
+_SLACK = 0.35
 _STEP = 0.5
 _SLOW_S = 2.0  # slower changes are posture and mood, not speech
 _SEGMENT_S = 2.0
@@ -35,6 +38,7 @@ _DOUBT = 3.0  # as much evidence as two unrelated curves may show at any one lag
 class Offset:
     """`frames` > 0: the sound is late. Without confidence `frames` is the best guess and no more.
 
+    It is the smallest offset that explains the peak, given that people differ by a third of a frame.
     `spread` is the standard deviation of the answer over parts of the clip, in frames; `curve` is the
     evidence at each of `lags`.
     """
@@ -145,13 +149,13 @@ def _evidence(sums: F64, effective: F64) -> F64:
 
 def _peak(lags: F64, curve: F64, sums: F64, effective: F64, fps: float) -> Offset:
     best = int(curve.argmax())
-    frames = float(lags[best]) + _STEP * _parabola(curve, best)
+    peak = float(lags[best]) + _STEP * _parabola(curve, best)
     again = _resampled(sums, effective)
     answers = lags[again.argmax(-1)]
-    near = np.abs(answers - frames) <= _NEAR
-    spread = float(np.sqrt(np.mean((answers[near] - frames) ** 2))) if near.any() else float("inf")
-    mass = _share(lags, curve, frames)
-    confidence = mass * float(near.mean())
+    near = np.abs(answers - peak) <= _NEAR
+    spread = float(np.sqrt(np.mean((answers[near] - peak) ** 2))) if near.any() else float("inf")
+    confidence = _share(lags, curve, peak) * float(near.mean())
+    frames = float(np.sign(peak)) * max(abs(peak) - _SLACK, 0.0)
     return Offset(frames, frames / fps, confidence, spread, lags, curve)
 
 
