@@ -89,7 +89,9 @@ class FitStage:
         frames = group.array("track/landmarks").shape[0]
         low, high = max(start - _HALO, 0), min(stop + _HALO, frames)
         sighted, shot = _sighted(group, low, high), group.read("track/shot", low, high)
-        out = {n: np.full((high - low, width), np.nan, np.float32) for n, width in _COLUMNS.items()}
+        out: dict[str, F32] = {
+            n: np.full((high - low, width), np.nan, np.float32) for n, width in _COLUMNS.items()
+        }
         out["error"] = np.full(high - low, np.nan, np.float32)
         for number, person in plan.people.items():
             whole = shot == number
@@ -97,9 +99,9 @@ class FitStage:
             rows = np.flatnonzero(whole & sighted.found)
             if len(rows):
                 _fill(
-                    out, rows, _reader(group, low, rows), sighted, model, person, plan.camera, self.settings
+                    out, rows, _Reader(group, low, rows), sighted, model, person, plan.camera, self.settings
                 )
-        lens = np.float32([plan.camera.focal, plan.camera.x, plan.camera.y])
+        lens = np.array([plan.camera.focal, plan.camera.x, plan.camera.y], np.float32)
         kept = {f"fit/{name}": values[start - low : stop - low] for name, values in out.items()}
         return {**kept, "fit/camera": np.tile(lens, (stop - start, 1))}
 
@@ -175,7 +177,7 @@ def _watched(
     return watch(model, seen, person, points, belief, eye_distance(points), camera, settings)
 
 
-class _reader:
+class _Reader:
     """Crops of a block's rows, read where they are asked for."""
 
     def __init__(self, group: ClipGroup, low: int, rows: I64) -> None:
@@ -192,7 +194,7 @@ class _reader:
 def _fill(
     out: Mapping[str, F32],
     rows: I64,
-    pictures: _reader,
+    pictures: _Reader,
     sighted: Sighted,
     model: MorphableModel,
     person: Person,

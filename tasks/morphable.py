@@ -6,7 +6,6 @@ Reading a file is this room's part; `models.morphable` knows only arrays. Called
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -29,7 +28,7 @@ def morphable_model(name: str = "builtin", path: Path | None = None) -> Morphabl
         return builtin()
     if path is None:
         raise RequestError(f"the model {name!r} needs its file", do=f"say {name}:PATH")
-    if not os.path.isfile(path):
+    if not Path(path).is_file():
         raise RequestError("no such file", where=path, do="give the morphable model's own file")
     try:
         return MODELS[name](path)

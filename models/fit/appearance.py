@@ -40,7 +40,7 @@ def to_crop(pixels: Tensor, placement: Tensor, side: int) -> Tensor:
 
 
 def sample(crops: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Bilinear colours (B, V, 3), 0 to 1, of crops (B, H, W, 3) uint8, and whether a place is inside (B, V)."""
+    """Bilinear colours (B, V, 3), 0 to 1, of crops (B, H, W, 3) uint8; and whether places are inside."""
     count, height, width, _ = crops.shape
     at = places - 0.5
     inside = (at[..., 0] >= 0) & (at[..., 1] >= 0) & (at[..., 0] <= width - 1) & (at[..., 1] <= height - 1)
@@ -86,7 +86,7 @@ def solve_texture(
         lit = shade(normal, light.expand(len(seen), -1))
         miss = (seen - albedo * lit).abs().mean(-1)
         w = (weight / (1 + (miss / 0.1) ** 2))[..., None] / noise**2 / weight.sum(1).mean()
-        w = w * 40  # neighbouring vertices say much the same: about so many independent places
+        w = w * 120  # neighbouring vertices say much the same: about so many independent places
         curve = (w * lit * lit).sum(0).reshape(-1) / len(seen)
         pull = (w * lit * (seen - lit * mean)).sum(0).reshape(-1) / len(seen)
         system = flat.T @ (flat * curve[:, None]) + torch.eye(count)

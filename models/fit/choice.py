@@ -73,7 +73,7 @@ def choose(every: Looks, shot: int, count: int) -> NDArray[np.int64]:
 
 
 def evenly(every: Looks, shot: int, most: int) -> NDArray[np.int64]:
-    """Usable rows of a shot, evenly spread: a third of a short one, and of a long one `most`."""
+    """Usable rows of a shot, evenly spread: half of a short one, and of a long one `most`."""
     rows = np.flatnonzero(every.usable & (every.shot == shot))
-    count = int(np.clip(len(rows) // 3, min(48, len(rows)), most))
+    count = int(np.clip(len(rows) // 2, min(48, len(rows)), most))
     return rows[np.linspace(0, len(rows) - 1, count).astype(np.int64)]

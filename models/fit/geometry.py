@@ -1,7 +1,7 @@
 """Rotations, a pinhole camera and first poses, batched in torch.
 
 A point m of the head is seen at R m + t in the camera's frame: x to the picture's right, y down, z away,
-millimetres; R = Rx Ry Rz. Pixels have their origin at the picture's corner; the optical axis meets its middle.
+millimetres; R = Rx Ry Rz. Pixels have their origin at the picture's corner, the optical axis at its middle.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Camera:
 
     @staticmethod
     def of_picture(width: int, height: int, focal: float | None = None) -> Camera:
-        """OpenFace's rule for an unknown lens: 500 pixels at 640 x 480, in proportion, both sides averaged."""
+        """OpenFace's rule for an unknown lens: 500 pixels at 640 x 480, in proportion, sides averaged."""
         guess = (500 * width / 640 + 500 * height / 480) / 2
         return Camera(guess if focal is None else focal, width / 2, height / 2)
 
@@ -65,7 +65,7 @@ def turned(r: Tensor, step: Tensor) -> Tensor:
 
 
 def first_pose(points: Tensor, mean: Tensor, weight: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """Rotation (B, 3, 3) and translation (B, 3) from landmarks with a rough depth (B, L, 3), all in pixels."""
+    """Rotation (B, 3, 3) and translation (B, 3) of landmarks with a rough depth (B, L, 3) in pixels."""
     w = (weight / weight.sum(-1, keepdim=True).clamp(min=1e-9))[..., None]
     centre, middle = (w * points).sum(1), (w * mean).sum(1)
     p, m = points - centre[:, None], mean - middle[:, None]

@@ -43,7 +43,7 @@ class FitSettings:
 
     noise: float = 0.02  # of a landmark, over the distance between the eyes
     outlier: float = 3.0  # in noises; what is farther off counts less and less
-    identity: float = 1.5  # weight of identity's prior for each frame that it is met in
+    identity: float = 3.0  # weight of identity's prior for each frame that it is met in
     expression: float = 1.0
     smooth_expression: float = 3.0  # weight of a squared change of a coefficient between frames
     smooth_turn: float = 6e3  # the same of a radian

@@ -19,7 +19,8 @@ from models.morphable.model import MorphableModel
 __all__ = ["measure", "mouth_modes", "uneven"]
 
 _LITTLE = 0.03  # sine of yaw: a head that turns less than about this says nothing
-_CHANCE = 1.0  # squared correlation, in those that chance gives, below which an even move is left alone
+_FEWEST, _LOOKS = 4.0, 6.0  # independent looks that prove nothing, and how many more prove enough
+_CHANCE = 0.7  # squared correlation, in those that chance gives, below which an even move is left alone
 
 
 def mouth_modes(model: MorphableModel) -> Tensor:
@@ -74,8 +75,9 @@ def measure(model: MorphableModel, seen: View, expression: Tensor, sine: Tensor)
     even = even - even.mean(0)
     slope = (away[:, None] * even).sum(0) / spread.clamp(min=1e-9)
     share = (slope**2 * spread / (even**2).sum(0).clamp(min=1e-9)).clamp(max=0.999)
-    chances = (_independent(away, even) - 2).clamp(min=0) * share / (1 - share)
-    believed = (1 - _CHANCE / chances.clamp(min=1e-9)).clamp(min=0)
+    looks = (_independent(away, even) - _FEWEST).clamp(min=0)
+    chances = looks * share / (1 - share)
+    believed = (1 - _CHANCE / chances.clamp(min=1e-9)).clamp(min=0) * (looks / _LOOKS).clamp(max=1)
     little = spread / (spread + len(sine) * _LITTLE**2)
     aside = (away[:, None] * (odd - odd.mean(0))).sum(0) / spread.clamp(min=1e-9)
     return (aside + believed * slope) * little, float(sine.mean())

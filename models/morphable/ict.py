@@ -76,7 +76,7 @@ def ict(
         eyes=eyes,
         mouth=lent.mouth,
         groups=tuple([_group(n) for n in names] + ["other"] * (EXPRESSION - len(names)))[:EXPRESSION],
-        names=tuple([*names, *(f"unused_{k}" for k in range(EXPRESSION - len(names)))])[:EXPRESSION],
+        names=(*names, *(f"unused_{k}" for k in range(EXPRESSION - len(names))))[:EXPRESSION],
     )
 
 

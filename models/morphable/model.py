@@ -1,4 +1,4 @@
-"""The face of every morphable model: a mean, linear modes of shape, expression and colour, and where landmarks lie.
+"""The interface of every morphable model: a mean; modes of shape, expression and colour; its landmarks.
 
 Fitting, rendering and the talking-face systems know only this. Millimetres in the head's own frame, whose
 axes are those of the OpenFace camera at rest: x to the picture's right, y down, z away. A coefficient of

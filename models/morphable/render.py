@@ -5,6 +5,7 @@ Called for overlays, reports and for systems that take a rendered face as input.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +17,15 @@ from models.fit.light import shade
 from models.morphable.model import MorphableModel, vertex_normals
 from models.raster import box_downsample, interpolate, rasterise
 
-__all__ = ["Rendered", "posed", "render"]
+__all__ = ["Rendered", "camera_of", "coefficients_at", "posed", "render"]
 
 F32 = NDArray[np.float32]
 
+_KINDS = ("identity", "expression", "texture", "rotation", "light", "translation")
+
 
 class Rendered(NamedTuple):
-    """A picture (H, W, 3) of 0 to 1 on black, how much of a pixel is face (H, W), and is eye region (H, W)."""
+    """A picture (H, W, 3), 0 to 1 on black; how much of a pixel is face, and eye region (H, W)."""
 
     picture: F32
     cover: F32
@@ -30,7 +33,7 @@ class Rendered(NamedTuple):
 
 
 def posed(model: MorphableModel, coefficients: dict[str, F32]) -> F32:
-    """Vertices (V, 3) in the camera's frame of one frame's `identity`, `expression`, `rotation`, `translation`."""
+    """Vertices (V, 3) in the camera's frame, from one frame's shape and pose."""
     head = model.shape(coefficients["identity"], coefficients["expression"])
     turn = rotation(torch.from_numpy(np.asarray(coefficients["rotation"], np.float32))).numpy()
     return np.asarray(head @ turn.T + coefficients["translation"], np.float32)
@@ -63,3 +66,13 @@ def render(
     canvas[shown.pixel] = interpolate(shown, model.triangles, values)
     small = box_downsample(canvas.reshape(fine, fine, 5), supersample)
     return Rendered(small[..., :3], small[..., 3], small[..., 4])
+
+
+def coefficients_at(rows: Mapping[str, F32], frame: int) -> dict[str, F32]:
+    """One frame's coefficients out of arrays named as a fit's are (`fit/identity` and so on)."""
+    return {name: rows[f"fit/{name}"][frame] for name in _KINDS}
+
+
+def camera_of(lens: F32) -> Camera:
+    """The camera of a row of `fit/camera`."""
+    return Camera(*(float(v) for v in lens))

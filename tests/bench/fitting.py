@@ -50,9 +50,9 @@ def real(models: Sequence[str]) -> list[str]:
                 f"{f.plan.camera.focal:7.0f} {len(f.plan.people):5d} {f.peak_mb:8.0f}",
                 flush=True,
             )
-            missed += [f"error of {name} by {model}"] * (mean > LIMITS["error"])
-            missed += [f"memory on {name}"] * (f.peak_mb > LIMITS["peak"])
-            missed += [f"time on {name} by {model}"] * (f.ms > tracking)
+            missed += [f"error of {name} by {model}"] * bool(mean > LIMITS["error"])
+            missed += [f"memory on {name}"] * bool(f.peak_mb > LIMITS["peak"])
+            missed += [f"time on {name} by {model}"] * bool(f.ms > tracking)
     return missed
 
 
@@ -94,9 +94,9 @@ def puppets(models: Sequence[str]) -> list[str]:
             print(f"{seed:13d} " + "  ".join(f"{v:8.3f}" for v in rows[-1]), flush=True)
         mean = np.mean(rows, axis=0)
         print("         mean " + "  ".join(f"{v:8.3f}" for v in mean))
-        missed += [f"opening by {model}"] * (mean[1] < LIMITS["opening"])
-        missed += [f"width by {model}"] * (mean[2] < LIMITS["width"])
-        missed += [f"yaw by {model}"] * (max(r[3] for r in rows) > LIMITS["yaw"])
+        missed += [f"opening by {model}"] * bool(mean[1] < LIMITS["opening"])
+        missed += [f"width by {model}"] * bool(mean[2] < LIMITS["width"])
+        missed += [f"yaw by {model}"] * bool(max(r[3] for r in rows) > LIMITS["yaw"])
     return missed
 
 
@@ -149,7 +149,7 @@ def identity() -> list[str]:
         for unit, matrix in (("coefficients", np.eye(80)), ("mm of vertices", shape)):
             within, between = _variation([[matrix @ x for x in p] for p in found])
             print(f"{name}, {unit}: {within:.3f} {between:.3f} {within / between:.3f}")
-            missed += [f"identity of {name} in {unit}"] * (within / between > LIMITS["ratio"])
+            missed += [f"identity of {name} in {unit}"] * bool(within / between > LIMITS["ratio"])
     return missed
 
 

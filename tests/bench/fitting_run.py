@@ -1,4 +1,4 @@
-"""Clips, tracks and fits that the benchmarks of fitting share, kept under the temporary folder between runs."""
+"""Clips, tracks and fits that the benchmarks of fitting share, kept in the temporary folder."""
 
 from __future__ import annotations
 

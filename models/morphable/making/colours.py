@@ -6,6 +6,8 @@ principal modes are the model's, so that a fitted texture has lips and brows whe
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +24,10 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 _SIDE = 512
+_DRAWN = 14  # modes from the painter; the rest are smooth tints
 _WHITE = np.array([0.74, 0.70, 0.68])
-_IRISES = np.array([[0.16, 0.10, 0.07], [0.30, 0.19, 0.11], [0.30, 0.33, 0.24], [0.33, 0.42, 0.50]])
+# Brown ones are the most usual: where a crop is too small to tell, they are what is shown.
+_IRISES = np.array([[0.16, 0.10, 0.07], [0.19, 0.12, 0.08], [0.30, 0.19, 0.11], [0.33, 0.40, 0.47]])
 
 
 def _sampled(picture: F32, at: F32) -> F32:
@@ -48,7 +52,8 @@ def _eye(surface: Surface, patch: NDArray[np.int64], iris: F64, irises: F32) -> 
 
 
 def _person(seed: int, surface: Surface, irises: F32) -> F64:
-    who = traits(seed)
+    # Freckles are a person's own: as modes they would be blotches on everybody.
+    who = replace(traits(seed), freckles=0.0)
     texture = skin_texture(who, seed, _SIDE, (0.0, 0.0))[..., :3]
     chart = (skin().chart[: surface.skin] + 1) / 2 * _SIDE
     out = np.zeros((len(surface.mean), 3))
@@ -61,9 +66,13 @@ def _person(seed: int, surface: Surface, irises: F32) -> F64:
 
 def colours(surface: Surface, irises: F32, waves: F64, people: int, count: int) -> tuple[F64, F64]:
     """Mean (V, 3) and modes (V, 3, count)."""
-    seen = np.stack([_person(1000 + k, surface, irises) for k in range(people)])
+    painted = np.stack([_person(1000 + k, surface, irises) for k in range(people)])
+    flipped = surface.mean * np.float32([-1, 1, 1])
+    partner = ((flipped[:, None] - surface.mean[None]) ** 2).sum(2).argmin(1)
+    # The same on both sides: what is left of pores and blotches halves.
+    seen = (painted + painted[:, partner]) / 2
     mean = seen.mean(0)
-    drawn = principal((seen - mean).reshape(people, -1).T / np.sqrt(people), count // 2)
+    drawn = principal((seen - mean).reshape(people, -1).T / np.sqrt(people), _DRAWN)
     tints = np.array([[1, 1, 1], [1, -0.4, -0.6], [0.2, 0.3, -1.0]]) * [[0.035], [0.02], [0.012]]
     smooth = [
         np.outer(waves[:, k] / (1 + 0.05 * k), tint).ravel() for k in range(waves.shape[1]) for tint in tints

@@ -80,7 +80,8 @@ def test_identity_holds_no_shift_turn_or_growth() -> None:
 def test_the_face_looks_at_the_viewer() -> None:
     model = builtin()
     assert (vertex_normals(model.mean, model.triangles)[[4, 151, 199, 50, 280], 2] < -0.5).all()
-    assert model.eyes.sum() > 100 and not model.eyes[:468].any()
+    assert model.eyes.sum() > 100
+    assert not model.eyes[:468].any()
     assert np.linalg.norm(model.mesh.of(model.mean)[473] - model.mean[[386, 374]].mean(0)) < 5
 
 
@@ -90,7 +91,8 @@ def test_mouth_vertices_follow_the_expression_alone() -> None:
     e[1, 0] = 2.0
     mouths = model.mouth_vertices(np.zeros(80, np.float32), e)
     assert mouths.shape == (3, len(model.mouth), 3)
-    assert np.array_equal(mouths[0], mouths[2]) and np.abs(mouths[1] - mouths[0]).max() > 8
+    assert np.array_equal(mouths[0], mouths[2])
+    assert np.abs(mouths[1] - mouths[0]).max() > 8
 
 
 def test_sizes_are_checked() -> None:
@@ -165,14 +167,16 @@ def test_ict_facekit_stands_where_the_builtin_stands(footage: Path) -> None:
     if not path.is_file():
         pytest.skip(f"no {path}")
     model, ours = morphable_model("ict", path), builtin()
-    assert model.identity.shape[2] == 80 and model.expression.shape[2] == 64
+    assert model.identity.shape[2] == 80
+    assert model.expression.shape[2] == 64
     off = np.linalg.norm(model.dlib.of(model.mean)[17:] - ours.dlib.of(ours.mean)[17:], axis=1)
     assert off.mean() < 5
     jaw = np.zeros(64, np.float32)
     jaw[model.names.index("jawOpen")] = 2
     lips = [model.mesh.of(model.shape(np.zeros(80, np.float32), e)) for e in (0 * jaw, jaw)]
     assert gap(lips[1], LIPS_IN) > gap(lips[0], LIPS_IN) + 10
-    assert model.groups[model.names.index("jawOpen")] == "jaw" and model.eyes.sum() > 500
+    assert model.groups[model.names.index("jawOpen")] == "jaw"
+    assert model.eyes.sum() > 500
 
 
 def test_correspondences_read_values_at_landmarks() -> None:
