@@ -45,7 +45,7 @@ def search(planes: Planes, thorough: bool) -> list[Region]:
 
 
 def _nearer(planes: Planes, score: float, region: Region) -> tuple[float, Region]:
-    """A small face seen again from near: boxes of a few of the detector's cells are too rough for the mesh."""
+    """A small face seen again from near: a box of few of the detector's cells is too rough for the mesh."""
     width, height = planes.size
     side = int(min(max(region.face * _AROUND, _LEAST_AROUND), width, height)) // 2 * 2
     if side > _NEAR_ENOUGH * max(width, height):

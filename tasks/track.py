@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.track.calibration import calibration
 from models.track.camera import Camera
+from models.track.confidence import confidence, swiftness
 from models.track.person import Person, settle
 from models.track.smoothing import REACH, smoothed
 from models.track.subset68 import DLIB_IN_MESH, subset68
@@ -42,8 +43,6 @@ _ARRAYS = (
     "track/shot",
     "track/crop_placement",
 )
-# Millimetres off the fitted face at which half of the confidence is gone.
-_ROUGH_MM = 5.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class TrackStage:
         out["track/sharpness"] = _of_slots(group.read("faces/sharpness", start, stop), slots)
         if "faces/blendshapes" in group.names:
             out["track/blendshapes"] = _of_slots(group.read("faces/blendshapes", start, stop), slots)
-        self._settle(out, plan, start, slots, score)
+        self._settle(out, plan, start, slots, score, swiftness(raw, here, shot)[rows])
         self._crop(out, plan, start, stop)
         return out
 
@@ -119,6 +118,7 @@ class TrackStage:
         start: int,
         slots: NDArray[np.int8],
         score: F32,
+        swift: F32,
     ) -> None:
         scale = plan.camera.focal / look_focal(self.video, self.focal)
         for shot in np.unique(out["track/shot"]).tolist():
@@ -138,7 +138,7 @@ class TrackStage:
             out["track/pose"][rows], out["track/gaze"][rows] = pose, told.gaze
             out["track/action_units"][rows] = told.units
             out["track/action_unit_presence"][rows] = told.presence
-            out["track/confidence"][rows] = score[rows] / (1 + (told.error / _ROUGH_MM) ** 4)
+            out["track/confidence"][rows] = confidence(score[rows], told.error, swift[rows])
 
     def _crop(self, out: Mapping[str, NDArray[Any]], plan: TrackPlan, start: int, stop: int) -> None:
         places = plan.cast.placement[start:stop]

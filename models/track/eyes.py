@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.track.smoothing import runs, smoothed
 
-__all__ = ["EYE_POINTS", "blinks", "closures", "gaze_angles", "gaze_vectors", "openings"]
+__all__ = ["EYEBALL_MM", "EYE_POINTS", "blinks", "closures", "gaze_angles", "gaze_vectors", "openings"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -32,7 +32,7 @@ _LEAST = 0.6
 # What the mesh leaves of an eye that is shut: it reads slits too wide.
 _SHUT = 0.38
 _BLINK, _LONGEST_S = 0.5, 0.6
-_EYEBALL_MM = 12.0
+EYEBALL_MM = 12.0
 
 
 def openings(points: F32) -> F32:
@@ -88,7 +88,7 @@ def gaze_angles(points: F32, ahead: F32) -> F64:
         ],
         axis=1,
     ).astype(np.float64)
-    return np.asarray(np.arcsin(np.clip((offset - ahead) / _EYEBALL_MM, -0.9, 0.9)))
+    return np.asarray(np.arcsin(np.clip((offset - ahead) / EYEBALL_MM, -0.9, 0.9)))
 
 
 def gaze_vectors(looks: F64, r: F64) -> F32:

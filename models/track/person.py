@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.track.calibration import Calibration
 from models.track.camera import Camera, rotations
-from models.track.eyes import gaze_angles, gaze_vectors
+from models.track.eyes import EYEBALL_MM, gaze_angles, gaze_vectors
 from models.track.pose import Poses, solve, unposed
 from models.track.units import REST, measured, presence, sides
 
@@ -64,12 +64,19 @@ def meet(points: F32, camera: Camera, known: Calibration) -> Person:
     shape = np.r_[bones(points, camera, known), 1.0]
     nod = float(np.clip(shape @ known.nod, -_MOST_NOD, _MOST_NOD))
     size = float(np.exp(np.clip(shape @ known.size, -_MOST_SIZE, _MOST_SIZE)))
-    _, own = _posed(points, camera, known, nod)
+    poses, own = _posed(points, camera, known, nod)
     raw = measured(sides(own, known.mirror), known.unit_points, known.unit_weights)
     rest = np.quantile(raw, REST, axis=0)
-    looks = gaze_angles(own, np.zeros((2, 2), np.float32))
-    ahead = 12.0 * np.sin(np.median(looks, axis=0))
-    return Person(nod, size, rest.astype(np.float32), ahead.astype(np.float32))
+    return Person(nod, size, rest.astype(np.float32), _ahead(poses, own, known))
+
+
+def _ahead(poses: Poses, own: F32, known: Calibration) -> F32:
+    """Where irises stand when the eyes look ahead: who is filmed looks into the camera mostly."""
+    towards = np.einsum("tji,tj->ti", poses.r, -poses.t / np.linalg.norm(poses.t, axis=1, keepdims=True))
+    camera = np.stack([np.arctan2(towards[:, 0], -towards[:, 2]), np.arcsin(towards[:, 1])], axis=1)
+    offsets = EYEBALL_MM * np.sin(gaze_angles(own, np.zeros((2, 2), np.float32)))
+    expected = EYEBALL_MM * np.sin(camera / known.gaze)
+    return np.median(offsets - expected[:, None], axis=0).astype(np.float32)
 
 
 def settle(points: F32, shut: F32, person: Person, camera: Camera, known: Calibration) -> Settled:
