@@ -19,6 +19,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -38,6 +39,8 @@ from storage.runs import current_run
 __all__ = ["DRAFT", "Artifact", "Made", "check_whole", "find", "find_whole", "produce"]
 
 MANIFEST = "manifest.json"
+# Hashing and syncing leave Python's lock alone: while one waits for the disk another hashes.
+SEALERS = 4
 
 
 @dataclass(frozen=True)
@@ -249,14 +252,22 @@ def _plain_if_full(home: Home) -> Iterator[None]:
 def _seal(workspace: Path) -> tuple[str, int]:
     """Writes the manifest; returns its hash, which stands for all the bytes, and their sum."""
     files = sorted(path for path in workspace.rglob("*") if path.is_file())
-    entries = {str(path.relative_to(workspace)): (path.stat().st_size, hash_file(path)) for path in files}
-    if not entries:
+    if not files:
         raise WorkError("the stage wrote nothing", where=workspace.name, do="report this as a bug")
+    with ThreadPoolExecutor(SEALERS) as pool:
+        sealed = list(pool.map(_sealed, files))
+    entries = {str(path.relative_to(workspace)): told for path, told in zip(files, sealed, strict=True)}
     manifest = json.dumps(entries, sort_keys=True, indent=0).encode()
     (workspace / MANIFEST).write_bytes(manifest)
-    for path in [*files, workspace / MANIFEST]:
-        sync(path)
+    sync(workspace / MANIFEST)
     return hashlib.sha256(manifest).hexdigest(), sum(size for size, _ in entries.values())
+
+
+def _sealed(path: Path) -> tuple[int, str]:
+    """Size and hash of a file, which the disk holds from here on."""
+    size, digest = path.stat().st_size, hash_file(path)
+    sync(path)
+    return size, digest
 
 
 def _publish(home: Home, uri: str, workspace: Path) -> None:

@@ -8,7 +8,7 @@ missing of a draft is what is left to do. Called by `tasks.extract`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,8 @@ from tasks.team import Step, Team, clocked, report_step
 __all__ = ["BLOCK", "FrameStage", "fill", "open_draft", "write_region"]
 
 BLOCK = 256
+# An array's name, where a write began, and the digests of what was written.
+Written = tuple[str, int, list[str]]
 
 
 class FrameStage(Protocol):
@@ -67,6 +69,7 @@ def fill(
         return draft
     arrays = _arrays(stage)
     todo = _missing(draft, arrays)
+    told: dict[str, dict[int, list[str]]] = {name: {} for name in arrays}
     if step is not None:
         step(draft.array(arrays[0]).shape[0] - sum(stop - start for start, stop in todo))
     if todo:
@@ -78,13 +81,26 @@ def fill(
                 )
                 for part in _grouped(todo, regions_at_once)
             ]
-            for _ in team.results(futures, name):
-                pass
-    return draft.finish()
+            for part in team.results(futures, name):
+                for array, start, digests in part:
+                    told[array][start] = digests
+    return draft.finish(_known(draft, told))
 
 
-def write_region(draft: ClipGroup, stage: FrameStage, plan: Any, region: Region, topic: str = "") -> None:
-    """Compute one region block by block; every shard is written as soon as it is whole."""
+def _known(draft: ClipGroup, told: Mapping[str, Mapping[int, Sequence[str]]]) -> dict[str, str]:
+    """Digests of the arrays that this run wrote whole: nobody need read them again."""
+    known = {}
+    for name, parts in told.items():
+        digest = draft.digest(name, [one for start in sorted(parts) for one in parts[start]])
+        if digest is not None:
+            known[name] = digest
+    return known
+
+
+def write_region(
+    draft: ClipGroup, stage: FrameStage, plan: Any, region: Region, topic: str = ""
+) -> Iterator[Written]:
+    """Compute one region block by block; every shard is written as soon as it is whole, and told."""
     one_thread()
     shards = {spec.name: spec.layout[1] for spec in stage.specs() if spec.values is None}
     waiting: dict[str, list[NDArray[Any]]] = {name: [] for name in shards}
@@ -95,7 +111,8 @@ def write_region(draft: ClipGroup, stage: FrameStage, plan: Any, region: Region,
         for name, shard in shards.items():
             waiting[name].append(rows[name])
             if stop % shard == 0 or stop == region.stop:
-                draft.write(name, begun[name], np.concatenate(waiting[name]))
+                digests = draft.write(name, begun[name], np.concatenate(waiting[name]))
+                yield name, begun[name], digests
                 waiting[name], begun[name] = [], stop
         report_step(topic, stop - start)
 
@@ -116,12 +133,11 @@ def _plan(stage: FrameStage) -> Any:
 
 def _write_regions(
     draft: ClipGroup, stage: FrameStage, plan: Any, regions: Sequence[Region], topic: str
-) -> None:
+) -> list[Written]:
     # Dask runs finished tasks again whose worker died afterwards: what is written is not computed twice.
     lacking = set(_missing(draft, _arrays(stage)))
-    for region in regions:
-        if region in lacking:
-            write_region(draft, stage, plan, region, topic)
+    todo = [region for region in regions if region in lacking]
+    return [written for region in todo for written in write_region(draft, stage, plan, region, topic)]
 
 
 def _arrays(stage: FrameStage) -> list[str]:

@@ -1,20 +1,14 @@
-"""Reads a group once, whole: is everything there and sound, and what are its digests?
-
-Every array has a digest over its name, type, dimensions, units and values; the group's content hash is
-over the names and digests of its arrays.
-"""
+"""Reads a group once, whole: is everything there and sound, and what are its digests?"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from storage.clips.digests import Stretches, array_digest
 from storage.clips.marks import content_of
 from storage.clips.regions import cut, merged
 from storage.errors import CorruptArtifact
@@ -49,15 +43,14 @@ def examine(group: ClipGroup, known: Mapping[str, str] | None = None) -> Report:
         for start, stop in merged(regions)
     ]
     for name in sorted(set(group.own) - set(digests)):
-        digest = hashlib.sha256()
-        problems += _examine_array(group, name, digest, complete=name not in gaps)
-        digests[name] = digest.hexdigest()
+        stretches = Stretches()
+        problems += _examine_array(group, name, stretches, complete=name not in gaps)
+        digests[name] = array_digest(name, group.array(name), stretches.finish())
     return Report(digests, tuple(problems))
 
 
-def _examine_array(group: ClipGroup, name: str, digest: Any, *, complete: bool) -> Iterator[str]:
+def _examine_array(group: ClipGroup, name: str, stretches: Stretches, *, complete: bool) -> Iterator[str]:
     array = group.array(name)
-    digest.update(_header(name, array))
     must = bool(array.attrs.get("finite")) and complete
     # Whole chunks at a time, and whole shards where these are small.
     shard = (array.shards or array.chunks)[0]
@@ -69,19 +62,6 @@ def _examine_array(group: ClipGroup, name: str, digest: Any, *, complete: bool) 
         except CorruptArtifact as error:
             yield f"{name}: {error.what}"
             continue
-        digest.update(_bytes(values))
+        stretches.feed(values)
         if must and not np.isfinite(values).all():
             yield f"{name}: rows {start} to {stop} hold values that are not finite"
-
-
-def _header(name: str, array: Any) -> bytes:
-    units = array.attrs.get("units", "")
-    told = [name, str(array.dtype), list(array.shape), list(array.metadata.dimension_names), units]
-    return json.dumps(told).encode() + b"\n"
-
-
-def _bytes(values: NDArray[Any]) -> bytes:
-    if values.dtype.kind in "TOU":
-        return "\0".join(str(value) for value in values.ravel()).encode() + b"\0"
-    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
-    return np.ascontiguousarray(little).tobytes()

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import zarr
 from numpy.typing import NDArray
 
 from storage.clips.arrays import open_array
+from storage.clips.digests import STRETCH, Stretches, array_digest
 from storage.clips.marks import content_of
 from storage.clips.places import Place
 from storage.clips.regions import Region, check_aligned, common, cut
@@ -83,8 +84,11 @@ class ClipGroup:
         """What may be written at a time: whole shards of every named array."""
         return common([(name, self.array(name).shape[0], self._shard(name)) for name in names])
 
-    def write(self, name: str, start: int, values: NDArray[Any]) -> None:
-        """Put `values` at `start`: whole shards, or up to the array's end; same type and shape."""
+    def write(self, name: str, start: int, values: NDArray[Any]) -> list[str]:
+        """Put `values` at `start`: whole shards, or up to the array's end; same type and shape.
+
+        Returns the digests of their stretches for `digest`; none where the shards are too small to tell.
+        """
         if not self.writable:
             raise RequestError("a published clip is never changed", where=self.url)
         array = self.array(name)
@@ -97,6 +101,18 @@ class ClipGroup:
         region = Region(start, start + len(values))
         check_aligned(f"{self.url}/{name}", region, array.shape[0], self._shard(name))
         array[region.start : region.stop] = values
+        if region.start % STRETCH or (array.attrs.get("finite") and not np.isfinite(values).all()):
+            return []
+        stretches = Stretches()
+        stretches.feed(values)
+        return stretches.finish()
+
+    def digest(self, name: str, stretches: Sequence[str]) -> str | None:
+        """The array's digest from what all its writers returned, in order; None where some told nothing."""
+        array = self.array(name)
+        if len(stretches) != -(-array.shape[0] // STRETCH):
+            return None
+        return array_digest(name, array, stretches)
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Rows `start` to `stop`; what a draft lacks reads as missing (NaN, 0 in pictures)."""
@@ -145,7 +161,8 @@ class ClipGroup:
     def finish(self, known: Mapping[str, str] | None = None) -> ClipGroup:
         """Check everything, then make it visible in one step: the published clip, open for reading.
 
-        `known` has the digests of arrays that were taken over: these are not read again.
+        `known` has the digests of arrays that were taken over, or that their writers told: these are not
+        read again.
         """
         from storage.clips.publish import publish
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from storage.clips.check import Report, examine
@@ -40,7 +41,10 @@ def _mark(draft: ClipGroup, report: Report) -> None:
     """Write the group's metadata, its own last: until then no reader takes the folder for a group."""
     for inner in sorted({name.split("/")[0] for name in draft.own} - {draft.group}):
         write_group(draft.place, inner, {})
-    marked = {**draft.attrs, MARK: {"content_hash": report.content_hash, "arrays": dict(report.digests)}}
+    marked = {
+        **draft.attrs,
+        MARK: {"content_hash": report.content_hash, "arrays": dict(sorted(report.digests.items()))},
+    }
     write_group(draft.place, draft.group, marked)
 
 
@@ -68,9 +72,13 @@ def _move(draft: ClipGroup, report: Report) -> None:
 
 def _flush(folder: Path) -> None:
     """Have the disk hold the bytes before the name does: a power cut must not publish empty files."""
-    for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(_sync, [*folder.rglob("*"), folder]))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -249,3 +249,23 @@ def test_a_group_tells_what_its_arrays_are(tmp_path):
         assert ours.describe() == asked[name].describe()
         if asked[name].values is not None:
             np.testing.assert_array_equal(ours.values, asked[name].values)
+
+
+def test_writers_tell_the_digests_that_readers_find(tmp_path):
+    draft = clips.create(tmp_path / "clip.zarr", specs(), {})
+    told = {name: [] for name in NAMES}
+    for region in draft.regions(*NAMES):
+        for name in NAMES:
+            whole = values(name, draft.array(name).shape)
+            told[name] += draft.write(name, region.start, whole[region.start : region.stop])
+    known = {name: draft.digest(name, stretches) for name, stretches in told.items()}
+    clip = draft.finish(known)
+    assert set(known) < set(clip.own)
+    assert clip.content == clip.content_hash()
+    assert draft.digest("track/pose", told["track/pose"][1:]) is None
+
+
+def test_what_is_not_finite_is_told_by_nobody(tmp_path):
+    draft = clips.create(tmp_path / "clip.zarr", specs(["track/confidence"]), {})
+    bad = np.full(FRAMES, np.nan, np.float32)
+    assert draft.write("track/confidence", 0, bad[:512]) == []

@@ -49,7 +49,7 @@ def test_the_bytes_do_not_depend_on_how_the_work_is_cut(tmp_path: Path, team: Te
     alone = Counting(tmp_path / "many")
     draft = clips.create(tmp_path / "alone.zarr", alone.specs(), {"identity": "anna"})
     for region in reversed(draft.regions("video/crop", "track/pose", "track/confidence")):
-        write_region(draft, alone, alone.plan(), region)
+        assert list(write_region(draft, alone, alone.plan(), region))
     draft.finish()
     assert files(tmp_path / "alone.zarr") == files(one / "x.zarr")
 
