@@ -57,13 +57,16 @@ def export_openface(
     return Path(dest)
 
 
-def export_deng(group: ClipGroup, dest: str | Path) -> Path:
-    """A `.mat` of the whole clip, or, where `dest` has no such ending, a folder with one for every frame."""
+def export_deng(group: ClipGroup, dest: str | Path, *, model: str = "") -> Path:
+    """A `.mat` of the whole clip; a folder with one for every frame, where `dest` has no such ending.
+
+    `model` is the name of the morphable model that was fitted.
+    """
     dest = Path(dest)
     if "fit/expression" not in group.names:
         raise RequestError("no morphable model was fitted here", where=group.url, do="name a clip's features")
     with _beside(dest) as part:
-        arrays = _arrays(group)
+        arrays = _arrays(group, model)
         if dest.suffix == ".mat":
             _save(part, arrays)
         else:
@@ -74,10 +77,10 @@ def export_deng(group: ClipGroup, dest: str | Path) -> Path:
     return dest
 
 
-def _arrays(group: ClipGroup) -> dict[str, Any]:
+def _arrays(group: ClipGroup, model: str) -> dict[str, Any]:
     fit = {name: group.read(f"fit/{name}") for name in _FIT}
     made = arranged(fit, group.read("track/crop_placement"), group.read("track/landmarks_68"))
-    return {**made, "fps": float(group.attrs["fps"]), "model": str(group.attrs.get("model", ""))}
+    return {**made, "fps": float(group.attrs["fps"]), "model": model}
 
 
 def _save(path: Path, arrays: dict[str, Any]) -> None:
