@@ -71,7 +71,7 @@ def ict(
         colour=colour,
         texture=lent.texture,
         triangles=tris,
-        mesh=lent.mesh,
+        mesh=_with_irises(lent.mesh, mean, [place[ball] for ball in eyeballs]),
         dlib=Correspondence.at_vertices(np.arange(68), dlib),
         eyes=eyes,
         mouth=lent.mouth,
@@ -95,6 +95,13 @@ def _parts(
         wanted[ball] = True
     faces = triangles[wanted[triangles].all(1)]
     return np.unique(faces), faces, [b[np.isin(b, faces)] for b in balls]
+
+
+def _with_irises(mesh: Correspondence, mean: F32, eyeballs: list[NDArray[np.int64]]) -> Correspondence:
+    """The landmarks with the irises' centres: without them nothing says where the eyes look."""
+    fronts = sorted((int(b[mean[b, 2].argmin()]) for b in eyeballs), key=lambda v: float(mean[v, 0]))
+    irises = Correspondence.at_vertices(np.array([468, 473]), np.array(fronts))
+    return Correspondence(*(np.concatenate(pair) for pair in zip(mesh, irises, strict=True)))
 
 
 def _eyeball(points: F32) -> F32:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from models.morphable.making.modes import principal, without
 from models.morphable.making.surface import Surface
+from models.puppet.figure import LIP_RINGS, figure
 from models.puppet.head import skin
 from models.puppet.identity import traits
+from models.puppet.mesh import smooth_vertices
 from models.puppet.paint import srgb
 from models.puppet.skin_texture import skin_texture
 
@@ -64,13 +66,24 @@ def _person(seed: int, surface: Surface, irises: F32) -> F64:
     return out
 
 
+def _bearded(surface: Surface) -> F64:
+    """1 where a beard may grow and lips are not near, 0 elsewhere."""
+    lips = figure().mean[np.unique(LIP_RINGS)]
+    away = np.sqrt(((surface.mean[:, None] - lips[None]) ** 2).sum(2).min(1))
+    below = np.clip((surface.mean[:, 1] - 4) / 10, 0, 1)
+    return np.asarray(below * np.clip((away - 3) / 4, 0, 1))
+
+
 def colours(surface: Surface, irises: F32, waves: F64, people: int, count: int) -> tuple[F64, F64]:
     """Mean (V, 3) and modes (V, 3, count)."""
     painted = np.stack([_person(1000 + k, surface, irises) for k in range(people)])
     flipped = surface.mean * np.float32([-1, 1, 1])
     partner = ((flipped[:, None] - surface.mean[None]) ** 2).sum(2).argmin(1)
     # The same on both sides: what is left of pores and blotches halves.
-    seen = (painted + painted[:, partner]) / 2
+    even = (painted + painted[:, partner]) / 2
+    # Single hairs of a beard would come back as speckles on faces that have none.
+    calm = np.stack([smooth_vertices(person, surface.triangles, 2) for person in even])
+    seen = even + _bearded(surface)[:, None] * (calm - even)
     mean = seen.mean(0)
     drawn = principal((seen - mean).reshape(people, -1).T / np.sqrt(people), _DRAWN)
     tints = np.array([[1, 1, 1], [1, -0.4, -0.6], [0.2, 0.3, -1.0]]) * [[0.035], [0.02], [0.012]]
