@@ -52,7 +52,7 @@ def train_acoustic(
     if file.suffix != ".safetensors":
         raise RequestError("weights are a .safetensors file", where=file, do="give it that suffix")
     begun = time.monotonic()
-    arguments = {"preset": preset, "hours": wanted.hours, "steps": wanted.recipe.steps, "seed": seed}
+    arguments = {"preset": preset, "hours": wanted.hours, "steps": wanted.steps, "seed": seed}
     with run(Ledger(place.objects), "train_acoustic", arguments=arguments):
         with watch("synthesizing speech", 1, 2) as progress:
             data = call(synthesize, wanted, place.workspace_root() / "acoustic", progress, name="synthesize")

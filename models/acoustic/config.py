@@ -23,14 +23,14 @@ class AcousticConfig:
     # The mean that is taken off reaches this many mel frames to both sides, louder frames counting more.
     mean_reach: int = 300
     mean_power: float = 0.3
-    quietest: float = 1e-16
+    quietest: float = 1e-20
     floor: float = -8.0
     ceiling: float = 6.0
     scale: float = 0.4
-    width: int = 192
-    bottleneck: int = 64
+    width: int = 160
+    bottleneck: int = 96
     kernel: int = 5
-    dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4, 1, 2)
+    dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)
     # Output frames that are computed at once, on a grid that starts with the sound.
     tile: int = 1000
 

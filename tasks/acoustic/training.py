@@ -35,7 +35,7 @@ class Recipe:
     """How long and how hard; `batch` is in takes of 24 seconds."""
 
     steps: int
-    batch: int = 8
+    batch: int = 4
     rate: float = 2e-3
     warm_up: float = 0.05
     decay: float = 0.01
@@ -44,7 +44,7 @@ class Recipe:
     kept_weight: float = 0.5
     lips_weight: float = 5.0
     shape_weight: float = 1.0
-    averaged_steps: int = 500
+    averaged_steps: int = 300
     seed: int = 0
     bf16: bool = True
 
@@ -65,7 +65,7 @@ class _Heads(nn.Module):
         super().__init__()
         self.phone = nn.Linear(config.bottleneck, len(PHONES))
         self.kept = nn.Linear(len(SYMBOLS), len(PHONES))
-        self.lips = nn.Conv1d(len(SYMBOLS), 1, 2 * _LIP_REACH + 1, padding=_LIP_REACH)
+        self.lips = nn.Conv1d(len(SYMBOLS), 2, 2 * _LIP_REACH + 1, padding=_LIP_REACH)
         self.shape = nn.Linear(len(SYMBOLS), _CEPSTRA)
 
 
@@ -78,12 +78,13 @@ class _Tables:
         self.gaps = torch.tensor([lip_gap_of(phone) for phone in range(len(PHONES))])
         self.smoothing = smoothing
 
-    def lips(self, phones: Tensor) -> Tensor:
-        """(B, T) phones to lip gaps as lips move: smoothed over 100 ms."""
-        kernel = torch.tensor([1.0, 2.0, 3.0, 2.0, 1.0]) / 9.0
-        return functional.conv1d(
-            functional.pad(self.gaps[phones][:, None], (2, 2), mode="replicate"), kernel[None, None]
-        )[:, 0]
+    def lips(self, phones: Tensor, loud: Tensor) -> Tensor:
+        """(B, T) phones to (B, 2, T) gaps, smoothed over 100 ms: as such, and wider where it is louder."""
+        gaps = self.gaps[phones]
+        both = torch.stack([gaps, gaps * (1.0 + 0.4 * loud.clamp(-2.0, 2.0))], 1).flatten(0, 1)[:, None]
+        kernel = torch.tensor([[[1.0, 2.0, 3.0, 2.0, 1.0]]]) / 9.0
+        moved = functional.conv1d(functional.pad(both, (2, 2), mode="replicate"), kernel)
+        return moved.reshape(len(phones), 2, -1)
 
 
 def train(
@@ -96,7 +97,11 @@ def train(
     """Train from nothing; `tell` hears of every 50th step."""
     torch.manual_seed(recipe.seed)
     mel, phones = _gathered(data)
-    network, heads, tables = start or Network(config), _Heads(config), _Tables(recipe.smoothing)
+    network, heads, tables = (
+        copy.deepcopy(start) if start else Network(config),
+        _Heads(config),
+        _Tables(recipe.smoothing),
+    )
     network.train()
     weights = [*network.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(weights, lr=recipe.rate, weight_decay=recipe.decay, betas=(0.9, 0.98))
@@ -216,8 +221,8 @@ def _loss(
         loss = loss + weight * functional.cross_entropy(
             logits.flatten(0, 1), y.flatten(), label_smoothing=tables.smoothing
         )
-    lips = heads.lips(symbols.transpose(1, 2))[:, 0]
-    loss = loss + recipe.lips_weight * functional.mse_loss(lips, tables.lips(y))
+    lips = heads.lips(symbols.transpose(1, 2))
+    loss = loss + recipe.lips_weight * functional.mse_loss(lips, tables.lips(y, batch.shape[..., 0]))
     loss = loss + recipe.shape_weight * functional.mse_loss(heads.shape(symbols), batch.shape)
     return loss, float((phone.argmax(-1) == y).float().mean())
 

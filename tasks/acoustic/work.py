@@ -12,7 +12,7 @@ import torch
 from tasks.acoustic.export import save_weights
 from tasks.acoustic.presets import Preset
 from tasks.acoustic.store import Plan, make, shards
-from tasks.acoustic.training import train
+from tasks.acoustic.training import Trained, train
 
 __all__ = ["SpokenData", "TrainedWeights", "synthesize", "train_weights"]
 
@@ -59,22 +59,29 @@ def train_weights(
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        done = train(
-            shards(data.folder, data.shards),
-            preset.config,
-            preset.recipe,
-            lambda step, _loss, _accuracy: heard(step + 1, preset.recipe.steps),
-        )
+        done = _trained(preset, data, heard)
     finally:
         torch.set_num_threads(before)
     told = {
-        "recipe": asdict(preset.recipe),
+        "recipes": [asdict(recipe) for recipe in preset.recipes],
         "takes": data.takes,
         "voices": data.voices,
         "engines": data.engines,
     }
     save_weights(done.network, file, told)
     return TrainedWeights(file, file.stat().st_size, round(done.losses[-1], 4), round(done.accuracy, 4))
+
+
+def _trained(preset: Preset, data: SpokenData, heard: Progress) -> Trained:
+    takes, start, before = list(shards(data.folder, data.shards)), None, 0
+    for recipe in preset.recipes:
+
+        def tell(step: int, _loss: float, _accuracy: float, before: int = before) -> None:
+            heard(before + step + 1, preset.steps)
+
+        done = train(takes, preset.config, recipe, tell, start)
+        start, before = done.network, before + recipe.steps
+    return done
 
 
 def _nothing(done: int, of: int) -> None:
