@@ -21,24 +21,24 @@ SPEECH_RATE = 50.0
 CONFIDENT = 0.5
 FURTHEST = 25.0  # frames
 EXPOSED = 0.25  # a camera gathers light for about half of a frame's time: this is the middle of that half
-# Lips run ahead of the voice by a little more in one person than in another: so much of an offset may be
-# that.
-_SLACK = 0.35
+# Lips run ahead of the voice by a little more in one person than in another: some of a small offset, and next
+# to nothing of a large one, is taken for that.
+_SLACK, _SLACK_REACH = 0.45, 2.5
 _STEP = 0.5
 _SLOW_S = 2.0  # slower changes are posture and mood, not speech
 _SEGMENT_S = 2.0
 _NEAR = 2.0  # frames around the peak that count as the same answer
 _FEWEST_S = 2.0
 _RESAMPLES = 200
-_IN_STEP = 2.0  # frames
-_DOUBT = 3.0  # as much evidence as two unrelated curves may show at any one lag
+_IN_STEP, _USUAL = 2.0, 0.8  # frames within which this share of recordings is in step
+_DOUBT = 3.5  # as much evidence as two unrelated curves may show at any one lag
 
 
 @dataclass(frozen=True)
 class Offset:
     """`frames` > 0: the sound is late. Without confidence `frames` is the best guess and no more.
 
-    It is the smallest offset that explains the peak, given that people differ by a third of a frame.
+    A small one is less than the peak by what people differ in how far their lips run ahead.
     `spread` is the standard deviation of the answer over parts of the clip, in frames; `curve` is the
     evidence at each of `lags`.
     """
@@ -155,7 +155,8 @@ def _peak(lags: F64, curve: F64, sums: F64, effective: F64, fps: float) -> Offse
     near = np.abs(answers - peak) <= _NEAR
     spread = float(np.sqrt(np.mean((answers[near] - peak) ** 2))) if near.any() else float("inf")
     confidence = _share(lags, curve, peak) * float(near.mean())
-    frames = float(np.sign(peak)) * max(abs(peak) - _SLACK, 0.0)
+    slack = _SLACK / (1 + (peak / _SLACK_REACH) ** 2)
+    frames = float(np.sign(peak)) * max(abs(peak) - slack, 0.0)
     return Offset(frames, frames / fps, confidence, spread, lags, curve)
 
 
@@ -173,7 +174,8 @@ def _share(lags: F64, curve: F64, frames: float) -> float:
     Most recordings are in step, or nearly: far answers need stronger evidence to be as sure.
     """
     likely = np.exp(-0.5 * (lags / _IN_STEP) ** 2)
-    weight = (likely / likely.mean() + 1) / 2 * np.exp(curve - curve.max())
+    prior = _USUAL * likely / likely.mean() + 1 - _USUAL
+    weight = prior * np.exp(curve - curve.max())
     nothing = len(lags) * np.exp(_DOUBT - curve.max())
     return float(weight[np.abs(lags - frames) <= _NEAR].sum() / (weight.sum() + nothing))
 

@@ -37,7 +37,7 @@ def pair(late: float, *, fps: float = 25.0, seconds: float = 20.0, noise: float 
 @pytest.mark.parametrize("late", [-20.0, -15, -7.3, -1, 0, 0.5, 2, 6, 12.7, 15, 20])
 def test_every_lag_is_found(late):
     found = estimate(*pair(late), 25.0)
-    assert found.frames == pytest.approx(late, abs=0.7)
+    assert found.frames == pytest.approx(late, abs=0.6)
     assert found.seconds == pytest.approx(found.frames / 25)
     assert found.confident
     assert found.spread < 1
