@@ -27,7 +27,9 @@ COMMANDS = {
     "status": "flows.cli.look",
     "query": "flows.cli.query",
     "lineage": "flows.cli.look",
+    "export": "flows.cli.export",
     "gc": "flows.cli.clean",
+    "train-acoustic": "flows.cli.train_acoustic",
 }
 
 
@@ -39,7 +41,7 @@ class _Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[cmd_name])
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
 
