@@ -62,10 +62,10 @@ def puppet_clip(seed: int, take: int, frames: int, mirrored: bool) -> tuple[Path
     return clip, dict(np.load(notes))
 
 
-def track_of(clip: Path) -> tuple[ClipGroup, float]:
+def track_of(clip: Path, *, again: bool = False) -> tuple[ClipGroup, float]:
     """The clip's track, and the milliseconds a frame it took; NaN where it was there already."""
     target, spent = folder() / f"{clip.stem}.track.zarr", float("nan")
-    if not target.exists():
+    if again or not target.exists():
         start = time.process_time()
         track = tracked(clip, folder())
         spent = 1000 * (time.process_time() - start) / len(track.read("track/shot"))
