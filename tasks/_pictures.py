@@ -155,13 +155,43 @@ def crop(planes: Planes, x: float, y: float, side: float, pixels: int) -> Pictur
     """
     step = side / pixels
     centre = np.array([x + side / 2, y + side / 2])
-    parts = [_sampled(planes.y, centre, step, pixels, 0.5)]
+    if all(float(value).is_integer() for value in (x, y, side)):
+        parts = [_whole(planes.y, int(x), int(y), int(side), pixels)]
+    else:
+        parts = [_sampled(planes.y, centre, step, pixels, 0.5)]
     # Colours keep the half resolution that they are stored with. Their samples stand on every other column
     # of the brightness, and between two of its rows.
     for plane in (planes.u, planes.v):
         half = _sampled(plane, centre / 2, step, pixels // 2, 0.25)
         parts.append(_bytes(cv2.resize(half, (pixels, pixels), interpolation=cv2.INTER_LINEAR)))
     return _bytes(cv2.transform(cv2.merge(parts), _COLOURS))
+
+
+def _whole(plane: Picture, x: int, y: int, side: int, pixels: int) -> Picture:
+    """A square of whole pixels: resizing takes a sixth of the time of sampling at any place."""
+    height, width = plane.shape
+    part = plane[max(y, 0) : max(y + side, 1), max(x, 0) : max(x + side, 1)]
+    if part.shape != (side, side) and part.size:
+        edges = (max(-y, 0), max(y + side - height, 0), max(-x, 0), max(x + side - width, 0))
+        part = _bytes(cv2.copyMakeBorder(part, *edges, cv2.BORDER_REPLICATE))
+    if part.shape != (side, side):
+        return _sampled(plane, np.array([x + side / 2, y + side / 2]), side / pixels, pixels, 0.5)
+    while part.shape[0] > _FAR * pixels and part.shape[0] % 2 == 0:
+        part = _resized(part, (part.shape[1] // 2, part.shape[0] // 2))
+    step = part.shape[0] / pixels
+    if step <= _PLAIN:
+        return _bytes(cv2.resize(part, (pixels, pixels), interpolation=cv2.INTER_CUBIC))
+    if step > _FAR:
+        return _resized(part, (pixels, pixels))
+    return _bytes(cv2.resize(_softened(part, step), (pixels, pixels), interpolation=cv2.INTER_LINEAR))
+
+
+def _softened(part: Picture, step: float) -> Picture:
+    """What a grid of this step can carry; after it, straight lines between samples will do."""
+    sigma = 0.5 * float(np.sqrt(max(step**2 - 1, 0)))
+    if sigma <= _FINE:
+        return part
+    return _bytes(cv2.GaussianBlur(part, (5, 5), sigma, borderType=cv2.BORDER_REPLICATE))
 
 
 def _sampled(plane: Picture, centre: NDArray[np.float64], step: float, pixels: int, site: float) -> Picture:
@@ -181,7 +211,4 @@ def _sampled(plane: Picture, centre: NDArray[np.float64], step: float, pixels: i
         matrix = matrix / 2
         matrix[:, 2] -= 0.25
         step /= 2
-    # A Gaussian leaves what the coarser grid can carry; after it, straight lines between samples will do.
-    sigma = 0.5 * float(np.sqrt(max(step**2 - 1, 0)))
-    smooth = cv2.GaussianBlur(part, (5, 5), sigma, borderType=cv2.BORDER_REPLICATE) if sigma > _FINE else part
-    return _warp(_bytes(smooth), matrix, pixels, cv2.INTER_LINEAR)
+    return _warp(_softened(part, step), matrix, pixels, cv2.INTER_LINEAR)

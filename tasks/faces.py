@@ -40,7 +40,7 @@ class FollowSettings:
     look_every: int = 25  # frames between looks for faces that came in
     deep_every: int = 5  # frames between thorough looks while there is no face at all
     same: float = 0.3  # overlap of two squares that are one face
-    warm_up: int = 6  # frames before a block that are followed but not kept
+    warm_up: int = 4  # frames before a block that are followed but not kept
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,9 @@ def place(anchor: Anchor, rate: float) -> tuple[F64, float]:
     path = np.stack([np.interp(at, at[there], anchor.centre[there, k].astype(np.float64)) for k in (0, 1)], 1)
     middle = (path.max(0) + path.min(0)) / 2
     if np.abs(low_pass(path, 2.0) - middle).max() < _STILL * side:
+        # On whole pixels, even ones for the colours' sake: such squares are cut out, not sampled.
+        side = 2.0 * round(side / 2)
+        middle = 2 * np.round((middle - side / 2) / 2) + side / 2
         return np.broadcast_to(middle, path.shape), side
     for slow in (_SLOW_S, _SLOW_S / 2, _SLOW_S / 4, 0.0):
         smooth = low_pass(path, slow * rate)
