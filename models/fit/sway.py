@@ -19,7 +19,7 @@ from models.morphable.model import MorphableModel
 __all__ = ["measure", "mouth_modes", "uneven"]
 
 _LITTLE = 0.03  # sine of yaw: a head that turns less than about this says nothing
-_FEWEST, _LOOKS = 4.0, 6.0  # independent looks that prove nothing, and how many more prove enough
+_FEWEST, _LOOKS = 3.0, 3.0  # independent looks that prove nothing, and how many more prove enough
 _CHANCE = 0.7  # squared correlation, in those that chance gives, below which an even move is left alone
 
 

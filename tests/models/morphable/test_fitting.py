@@ -155,14 +155,15 @@ def test_sway_is_measured_and_speech_is_not() -> None:
     assert uneven(model, seen)[0, 0].abs() < 0.05  # an opening jaw is even
 
 
-def test_one_turn_during_one_smile_is_no_evidence() -> None:
+def test_one_turn_during_one_smile_is_little_evidence() -> None:
     model = builtin()
     seen = view_of(model)
     ramp = torch.linspace(-1, 1, 200).tanh()
     smile = torch.zeros(200, 64)
     smile[:, model.names.index("lips_1")] = 2 * ramp
     slope, _ = measure(model, seen, smile, 0.2 * ramp)
-    assert slope.abs().max() < 0.2 * 10
+    # They go together without any exception, and yet most of the smile stays.
+    assert slope.abs().max() < 0.35 * 10
 
 
 def test_light_is_found_again() -> None:
