@@ -86,6 +86,9 @@ STANDARD: Mapping[str, Row] = {
     "fit/light": _fit("light_k", "1", "spherical harmonics, 9 a colour"),
     "fit/rotation": _fit("angle", "rad", "rotation of the head"),
     "fit/translation": _fit("axis", "mm", "translation of the head in OpenFace's camera frame"),
+    "fit/camera": Row(
+        ("time", "lens"), "px", "focal length, and where the optical axis meets the clip's picture"
+    ),
     "fit/error": Row(("time",), "1", "mean distance of landmarks from the model's, in eye distances"),
 }
 
@@ -105,6 +108,7 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "component": ("pitch", "yaw", "roll", "x", "y", "z"),
     "eye": ("image_left", "image_right"),
     "plane_axis": ("x", "y"),
+    "lens": ("focal", "x", "y"),
     "placement": ("x", "y", "side"),
     "presence_unit": tuple(f"AU{n:02}" for n in PRESENCE_UNITS),
     "blendshape": BLENDSHAPES,
