@@ -63,11 +63,8 @@ class FitStage:
         group = self._group()
         frames = group.array("track/landmarks").shape[0]
         rate = Fraction(group.attrs.get("fps", 25)).limit_denominator(1001)
-        names = [f"fit/{name}" for name in (*_COLUMNS, "error")]
-        lens = ArraySpec(
-            "fit/camera", "float32", (frames, 3), ("time", "lens"), "px", "focal length, optical axis x and y"
-        )
-        return (*standard(names, frames=frames, fps=rate), lens)
+        names = [f"fit/{name}" for name in (*_COLUMNS, "error", "camera")]
+        return standard(names, frames=frames, fps=rate)
 
     def plan(self) -> FitPlan:
         """Meets everyone, a shot at a time, and holds one shot's chosen frames."""
