@@ -23,7 +23,7 @@ F32 = NDArray[np.float32]
 _STRETCH, _NEAR = 2048, 64
 _CORNERS, _LIPS = (33, 263), (13, 14)
 # Frames that a person, and the bones of a face in one shot, are learnt from.
-_PERSON_FRAMES, _BONE_FRAMES = 300, 24
+_PERSON_FRAMES, _BONE_FRAMES = 200, 24
 # Bones of one person differ by half a millimetre from shot to shot, those of two people by one to three.
 # Where two are never seen together there is most likely one.
 _SAME_MM, _SAME_ALONE_MM = 1.6, 2.2

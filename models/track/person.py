@@ -45,15 +45,22 @@ class Settled(NamedTuple):
 
 def bones(points: F32, camera: Camera, known: Calibration) -> F32:
     """How a person's head differs from the mean (N * 3,), mm, seen on average over frames (T, 478, 3)."""
-    poses = solve(points[:, known.rigid], known.face[known.rigid].astype(np.float64), camera)
-    own = unposed(points, poses, camera, known.face.mean(0))[:, known.rigid]
+    return _bones(points, _seen(points, camera, known), camera, known)
+
+
+def _bones(points: F32, seen: Poses, camera: Camera, known: Calibration) -> F32:
+    own = unposed(points, seen, camera, known.face.mean(0))[:, known.rigid]
     off = np.median(own, axis=0) - known.face[known.rigid]
     return np.asarray((off - off.mean(0)).reshape(-1), np.float32)
 
 
-def _posed(points: F32, camera: Camera, known: Calibration, nod: float) -> tuple[Poses, F32]:
+def _seen(points: F32, camera: Camera, known: Calibration) -> Poses:
+    """Poses as the mesh has them."""
+    return solve(points[:, known.rigid], known.face[known.rigid].astype(np.float64), camera)
+
+
+def _posed(points: F32, seen: Poses, camera: Camera, known: Calibration, nod: float) -> tuple[Poses, F32]:
     """Poses without the person's misread pitch, and the face in its own frame."""
-    seen = solve(points[:, known.rigid], known.face[known.rigid].astype(np.float64), camera)
     turns = seen.rows[:, :3] - np.array([nod, 0.0, 0.0])
     poses = Poses(rotations(turns), seen.t, seen.error)
     return poses, unposed(points, poses, camera, known.face.mean(0))
@@ -61,10 +68,11 @@ def _posed(points: F32, camera: Camera, known: Calibration, nod: float) -> tuple
 
 def meet(points: F32, camera: Camera, known: Calibration) -> Person:
     """Learn a person from frames (T, 478, 3) spread over the clip."""
-    shape = np.r_[bones(points, camera, known), 1.0]
+    seen = _seen(points, camera, known)
+    shape = np.r_[_bones(points, seen, camera, known), 1.0]
     nod = float(np.clip(shape @ known.nod, -_MOST_NOD, _MOST_NOD))
     size = float(np.exp(np.clip(shape @ known.size, -_MOST_SIZE, _MOST_SIZE)))
-    poses, own = _posed(points, camera, known, nod)
+    poses, own = _posed(points, seen, camera, known, nod)
     raw = measured(sides(own, known.mirror), known.unit_points, known.unit_weights)
     rest = np.quantile(raw, REST, axis=0)
     return Person(nod, size, rest.astype(np.float32), _ahead(poses, own, known))
@@ -81,7 +89,8 @@ def _ahead(poses: Poses, own: F32, known: Calibration) -> F32:
 
 def settle(points: F32, shut: F32, person: Person, camera: Camera, known: Calibration) -> Settled:
     """Read frames (T, 478, 3) that all have the person's face; `shut` (T,) tells of the lids."""
-    poses, own = _posed(points, camera, known, person.nod)
+    seen = _seen(points, camera, known)
+    poses, own = _posed(points, seen, camera, known, person.nod)
     raw = measured(sides(own, known.mirror), known.unit_points, known.unit_weights) - person.rest
     raw[:, _LID_UNIT] = 5 * shut
     units = np.clip(raw, 0, 5).astype(np.float32)

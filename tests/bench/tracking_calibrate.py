@@ -28,7 +28,7 @@ from models.puppet.figure import figure
 from models.track.calibration import STORED, Calibration
 from models.track.camera import Camera, rotations
 from models.track.eyes import gaze_angles
-from models.track.person import _posed, bones
+from models.track.person import _posed, _seen, bones
 from models.track.pose import solve
 from models.track.regions import region_of, to_picture
 from models.track.smoothing import smoothed
@@ -197,7 +197,7 @@ def unit_weights(films: list[Take], known: Calibration) -> np.ndarray:
     """Ridge regressions of action units on how points move within each person."""
     x, y = [], []
     for film in films:
-        _, own = _posed(film.seen, CAMERA, known, _nod(film, known))
+        _, own = _posed(film.seen, _seen(film.seen, CAMERA, known), CAMERA, known, _nod(film, known))
         half = sides(own, known.mirror)[:, known.unit_points].reshape(len(own), -1).astype(np.float64)
         x.append(half - half.mean(0))
         y.append(film.action_units - film.action_units.mean(0))
@@ -216,7 +216,7 @@ def gaze_gain(films: list[Take], known: Calibration) -> np.ndarray:
     """By how much irises of the mesh move less than eyes."""
     seen, true = [], []
     for film in films:
-        _, own = _posed(film.seen, CAMERA, known, _nod(film, known))
+        _, own = _posed(film.seen, _seen(film.seen, CAMERA, known), CAMERA, known, _nod(film, known))
         looks = gaze_angles(own, np.zeros((2, 2), np.float32)).mean(1)
         seen.append(looks - looks.mean(0))
         true.append(film.gaze - film.gaze.mean(0))
