@@ -29,8 +29,8 @@ __all__ = ["learn", "takes", "written"]
 
 _FPS = 25
 _SEED = 7000
-# People's lips part 40 ms earlier than puppets' do: the reading of the gap is moved by a frame.
-_EARLY_FRAMES = 1
+# People's lips part 40 ms earlier than puppets' do: the reading of the opening is moved by a frame.
+_EARLY_FRAMES = 1.0
 # And they part less where they are rounded.
 _ROUNDED = 0.3
 _PAUSE_FRAMES = 3
@@ -71,7 +71,8 @@ def _motion(script: Script, performance: Any) -> NDArray[Any]:
         pose[3:] += offset[3:]
         rows.append(puppet.truth(expression, pose).landmarks)
     motion = lip_motion(np.stack(rows))
-    motion[:, 0] = np.roll(motion[:, 0], -_EARLY_FRAMES)
+    at = np.arange(len(motion))
+    motion[:, 0] = np.interp(at + _EARLY_FRAMES, at, motion[:, 0])
     # A puppet shuts its mouth in every pause; people do not, and the table must not count on it.
     silent = np.array([symbol == SILENCE for symbol in performance.phonemes], float)
     motion[np.convolve(silent, np.ones(2 * _PAUSE_FRAMES + 1), "same") > 0] = np.nan
