@@ -57,10 +57,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Shard:
-    """mel: (takes, 2400, bands) float16; phones: (takes, 1200) uint8."""
+    """mel: (takes, 2400, bands) float16; phones: (takes, 1200) uint8; languages: (takes,) text."""
 
     mel: NDArray[np.float16]
     phones: NDArray[np.uint8]
+    languages: NDArray[np.str_]
 
 
 def make(
@@ -81,7 +82,7 @@ def shards(place: Path, count: int | None = None) -> Iterator[Shard]:
     """The first `count` shards that are there."""
     for file in sorted(place.glob("[0-9]*.npz"))[:count]:
         with np.load(file, allow_pickle=False) as content:
-            yield Shard(content["mel"], content["phones"])
+            yield Shard(content["mel"], content["phones"], content["languages"])
 
 
 def _shard(plan: Plan, number: int, config: AcousticConfig) -> Shard:
@@ -116,11 +117,15 @@ def _tried(voice: Speaker, seed: int, copies: int, config: AcousticConfig) -> Se
 
 
 def _stacked(made: Sequence[Take]) -> Shard:
-    return Shard(np.stack([take.mel for take in made]), np.stack([take.phones for take in made]))
+    return Shard(
+        np.stack([take.mel for take in made]),
+        np.stack([take.phones for take in made]),
+        np.array([take.language for take in made]),
+    )
 
 
 def _write(file: Path, shard: Shard) -> None:
     beside = file.with_suffix(".part")
     with beside.open("wb") as stream:
-        np.savez(stream, mel=shard.mel, phones=shard.phones)
+        np.savez(stream, mel=shard.mel, phones=shard.phones, languages=shard.languages)
     beside.replace(file)

@@ -31,17 +31,18 @@ _NEAR_SPEECH_FRAMES = 12
 
 @dataclass(frozen=True)
 class Take:
-    """mel: (2400, bands) float16, not normalised; phones: (1200,) numbers into PHONES."""
+    """mel: (2400, bands) float16, not normalised; phones: (1200,) numbers into PHONES; language: of SPELLINGS."""
 
     mel: NDArray[np.float16]
     phones: NDArray[np.uint8]
+    language: str = ""
 
 
 def takes(speaker: Speaker, seed: int, copies: int, config: AcousticConfig) -> list[Take]:
     """One performance, `copies` times: each copy at a speed of its own and through a world of its own."""
     draw = np.random.default_rng([seed, 0xACC])
     spoken = _performance(speaker, draw)
-    return [_copy(spoken, draw, config) for _ in range(copies)] if spoken else []
+    return [_copy(spoken, draw, config, speaker.language) for _ in range(copies)] if spoken else []
 
 
 def plain_take(
@@ -71,10 +72,10 @@ def _performance(speaker: Speaker, draw: np.random.Generator, timbre: str | None
     return spoken
 
 
-def _copy(spoken: Sequence[Said], draw: np.random.Generator, config: AcousticConfig) -> Take:
+def _copy(spoken: Sequence[Said], draw: np.random.Generator, config: AcousticConfig, language: str) -> Take:
     sound, phones = _joined(spoken, float(np.exp(draw.uniform(-0.2, 0.2))), draw)
     heard = through_the_world(sound, np.flip(sound), draw)
-    return Take(as_frames(heard, config), phones)
+    return Take(as_frames(heard, config), phones, language)
 
 
 def _joined(

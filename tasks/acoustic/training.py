@@ -14,14 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from models.acoustic.config import AcousticConfig
 from models.acoustic.frontend import normalise
 from models.acoustic.network import Network
-from models.acoustic.symbols import PHONES, SYMBOLS, lip_gap_of, symbols_of
+from models.acoustic.symbols import NOISE, PHONES, SYMBOLS, lip_gap_of, symbols_of
 from tasks.acoustic.store import Shard
 
 __all__ = ["Recipe", "Trained", "train"]
@@ -45,6 +44,9 @@ class Recipe:
     lips_weight: float = 5.0
     shape_weight: float = 1.0
     averaged_steps: int = 300
+    # How much of what is drawn is English; none means as the takes come.
+    english: float = 0.0
+    noise: float = 0.05
     seed: int = 0
     bf16: bool = True
 
@@ -96,7 +98,7 @@ def train(
 ) -> Trained:
     """Train from nothing; `tell` hears of every 50th step."""
     torch.manual_seed(recipe.seed)
-    mel, phones = _gathered(data)
+    takes = _Takes(data, recipe.english)
     network, heads, tables = (
         copy.deepcopy(start) if start else Network(config),
         _Heads(config),
@@ -111,7 +113,7 @@ def train(
     losses: list[float] = []
     right = 0.0
     for step in range(recipe.steps):
-        batch = _batch(mel, phones, recipe, config, draw)
+        batch = _batch(takes, recipe, config, draw)
         loss, now = _loss(network, heads, tables, batch, recipe)
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -126,9 +128,23 @@ def train(
     return Trained(averaged.eval(), tuple(losses), right)
 
 
-def _gathered(data: Iterable[Shard]) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
-    parts = list(data)
-    return np.concatenate([part.mel for part in parts]), np.concatenate([part.phones for part in parts])
+class _Takes:
+    """All takes in memory, and how likely each is drawn."""
+
+    def __init__(self, data: Iterable[Shard], english: float) -> None:
+        parts = list(data)
+        self.mel = np.concatenate([part.mel for part in parts])
+        self.phones = np.concatenate([part.phones for part in parts])
+        self.likely = torch.ones(len(self.mel))
+        is_english = torch.from_numpy(np.concatenate([part.languages for part in parts]) == "en")
+        if english and 0 < is_english.sum() < len(is_english):
+            self.likely[is_english] = english / is_english.sum()
+            self.likely[~is_english] = (1 - english) / (~is_english).sum()
+
+    def drawn(self, count: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        chosen = torch.multinomial(self.likely, count, replacement=True, generator=draw).numpy()
+        mel = torch.from_numpy(self.mel[chosen].astype(np.float32))
+        return mel, torch.from_numpy(self.phones[chosen].astype(np.int64))
 
 
 def _pace(step: int, recipe: Recipe) -> float:
@@ -147,18 +163,24 @@ class _Batch:
     shape: Tensor
 
 
-def _batch(
-    mel: NDArray[np.float16],
-    phones: NDArray[np.uint8],
-    recipe: Recipe,
-    config: AcousticConfig,
-    draw: torch.Generator,
-) -> _Batch:
-    chosen = torch.randint(len(mel), (recipe.batch,), generator=draw).numpy()
-    x = _warped(torch.from_numpy(mel[chosen].astype(np.float32)), draw)
+def _batch(takes: _Takes, recipe: Recipe, config: AcousticConfig, draw: torch.Generator) -> _Batch:
+    heard, phones = takes.drawn(recipe.batch, draw)
+    x = _warped(heard, draw)
+    for i in torch.nonzero(torch.rand(len(x), generator=draw) < recipe.noise)[:, 0]:
+        x[i], phones[i] = _gusts(x[i], draw), NOISE
     shape = _shape(normalise(x, config))
     x = _masked(normalise(_floored(x, draw), config), draw)
-    return _Batch(x, torch.from_numpy(phones[chosen].astype(np.int64)), shape)
+    return _Batch(x, phones, shape)
+
+
+def _gusts(x: Tensor, draw: torch.Generator) -> Tensor:
+    """(2 T, bands) of speech to noise of the same colour that swells and fades as fast as speech, or slower."""
+    knots = int(torch.randint(8, 160, (), generator=draw))
+    swell = torch.randn(1, 2, knots, generator=draw) * torch.rand(1, 2, 1, generator=draw) * 3
+    level, tilt = functional.interpolate(swell, len(x), mode="linear", align_corners=True)[0]
+    slope = torch.linspace(-0.5, 0.5, x.shape[1])
+    grain = -torch.rand(x.shape, generator=draw).clamp(min=1e-4).log()
+    return x.mean(0) + level[:, None] + tilt[:, None] * slope + grain.add(grain.roll(1, 0)).log()
 
 
 def _shape(x: Tensor) -> Tensor:

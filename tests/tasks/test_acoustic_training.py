@@ -28,7 +28,7 @@ def made_up(takes: int = 6, seed: int = 0) -> Shard:
     phones = np.repeat(draw.integers(0, len(PHONES), (takes, 150)), 8, axis=1).astype(np.uint8)
     centre = 2 + 60 * phones.repeat(2, axis=1)[..., None] / len(PHONES)
     mel = -10 + 6 * np.exp(-((np.arange(64) - centre) ** 2) / 8) + draw.normal(0, 0.3, (takes, 2400, 64))
-    return Shard(mel.astype(np.float16), phones)
+    return Shard(mel.astype(np.float16), phones, np.array(["en", "fr"] * (takes // 2)))
 
 
 def test_shards_are_made_once_and_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
