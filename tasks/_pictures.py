@@ -22,6 +22,7 @@ __all__ = ["Planes", "crop", "frames", "look", "overview", "patch", "thumbnail"]
 Picture = NDArray[np.uint8]
 _FAR = 2.0  # a reduction beyond which halves are averaged first
 _PLAIN = 1.1  # a reduction up to which nothing needs to be averaged
+_TAPS = 3
 _FINE = 0.2  # pixels of blur that no one sees
 
 
@@ -155,7 +156,9 @@ def crop(planes: Planes, x: float, y: float, side: float, pixels: int) -> Pictur
     """
     step = side / pixels
     centre = np.array([x + side / 2, y + side / 2])
-    if all(float(value).is_integer() for value in (x, y, side)):
+    if float(side).is_integer() and step <= _PLAIN:
+        parts = [_shifted(planes.y, x, y, int(side), pixels)]
+    elif all(float(value).is_integer() for value in (x, y, side)):
         parts = [_whole(planes.y, int(x), int(y), int(side), pixels)]
     else:
         parts = [_sampled(planes.y, centre, step, pixels, 0.5)]
@@ -167,14 +170,40 @@ def crop(planes: Planes, x: float, y: float, side: float, pixels: int) -> Pictur
     return _bytes(cv2.transform(cv2.merge(parts), _COLOURS))
 
 
+def _shifted(plane: Picture, x: float, y: float, side: int, pixels: int) -> Picture:
+    """A square at any place: moved to whole pixels first, by a kernel that keeps what the picture holds."""
+    left, top = int(np.floor(x)), int(np.floor(y))
+    if x == left and y == top:
+        return _whole(plane, left, top, side, pixels)
+    wide = _window(plane, left - _TAPS, top - _TAPS, side + 2 * _TAPS)
+    if wide is None:
+        return _whole(plane, left, top, side, pixels)
+    moved = cv2.sepFilter2D(wide, -1, _mover(x - left), _mover(y - top), borderType=cv2.BORDER_REPLICATE)
+    part = _bytes(moved)[_TAPS : _TAPS + side, _TAPS : _TAPS + side]
+    return _bytes(cv2.resize(part, (pixels, pixels), interpolation=cv2.INTER_CUBIC))
+
+
+def _mover(shift: float) -> NDArray[np.float32]:
+    """Lanczos' kernel, three lobes: the value a share of a pixel further on."""
+    at = np.arange(-_TAPS, _TAPS + 1) - shift
+    kernel = np.where(np.abs(at) < _TAPS, np.sinc(at) * np.sinc(at / _TAPS), 0.0)
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+def _window(plane: Picture, x: int, y: int, side: int) -> Picture | None:
+    """A square of a plane, its edges repeated where it reaches out; none where it lies outside."""
+    height, width = plane.shape
+    part = plane[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)]
+    if part.size == 0 or part.shape == (side, side):
+        return part if part.size else None
+    edges = (max(-y, 0), max(y + side - height, 0), max(-x, 0), max(x + side - width, 0))
+    return _bytes(cv2.copyMakeBorder(part, *edges, cv2.BORDER_REPLICATE))
+
+
 def _whole(plane: Picture, x: int, y: int, side: int, pixels: int) -> Picture:
     """A square of whole pixels: resizing takes a sixth of the time of sampling at any place."""
-    height, width = plane.shape
-    part = plane[max(y, 0) : max(y + side, 1), max(x, 0) : max(x + side, 1)]
-    if part.shape != (side, side) and part.size:
-        edges = (max(-y, 0), max(y + side - height, 0), max(-x, 0), max(x + side - width, 0))
-        part = _bytes(cv2.copyMakeBorder(part, *edges, cv2.BORDER_REPLICATE))
-    if part.shape != (side, side):
+    part = _window(plane, x, y, side)
+    if part is None:
         return _sampled(plane, np.array([x + side / 2, y + side / 2]), side / pixels, pixels, 0.5)
     while part.shape[0] > _FAR * pixels and part.shape[0] % 2 == 0:
         part = _resized(part, (part.shape[1] // 2, part.shape[0] // 2))
@@ -198,7 +227,8 @@ def _sampled(plane: Picture, centre: NDArray[np.float64], step: float, pixels: i
     """A level square of a plane; `site` is how far from the left its first column stands."""
     matrix = _affine(np.eye(2) * step, centre, pixels, (site, 0.5))
     if step <= _PLAIN:
-        return _warp(plane, matrix, pixels, cv2.INTER_CUBIC)
+        # Brightness on squares of whole pixels goes another way: what comes here is colour, mostly.
+        return _warp(plane, matrix, pixels, cv2.INTER_LINEAR if site != 0.5 else cv2.INTER_CUBIC)
     low = np.floor(matrix[:, 2]).astype(int) - round(4 * step)
     high = low + round(step * (pixels + 8)) + 2
     low, high = np.clip(low, 0, None), np.clip(high, 1, None)
