@@ -1,6 +1,6 @@
 """Learns how lips go with the embedded network's symbols, from puppets alone, and writes it down as a table.
 
-    python -m tasks.lip_table > models/offset/table.py
+    python -m tasks.lip_table models/offset/table.py
 
 To be run again when the acoustic network's weights change. Puppets speak, in many voices and languages and
 with some noise; their lips are known, so nothing is filmed. One core needs about two minutes.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import librosa
@@ -30,7 +31,7 @@ __all__ = ["learn", "takes", "written"]
 _FPS = 25
 _SEED = 7000
 # People's lips part 40 ms earlier than puppets' do: the reading of the opening is moved by a frame.
-_EARLY_FRAMES = 1.0
+_EARLY_FRAMES = 1
 # And they part less where they are rounded.
 _ROUNDED = 0.3
 _PAUSE_FRAMES = 3
@@ -123,9 +124,11 @@ def written(table: NDArray[Any]) -> str:
 
 
 def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit("name the file to write: models/offset/table.py")
     table, fit = learn(takes(find_backend("embedded"), 40))
-    print("explains (opening, width): " + ", ".join(f"{r:.3f}" for r in fit), file=sys.stderr)
-    sys.stdout.write(written(table))
+    print("explains (opening, width): " + ", ".join(f"{r:.3f}" for r in fit))
+    Path(sys.argv[1]).write_text(written(table), encoding="utf-8")
 
 
 if __name__ == "__main__":
