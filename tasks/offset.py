@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.offset import CONFIDENT, Offset, estimate, lip_motion, read_lips
+from models.offset import CONFIDENT, PLACING, Offset, estimate, lip_motion, read_lips
 from storage.clips import ClipGroup
 from tasks.audio import AudioBackend, EmbeddedBackend, sound_of
 
@@ -66,7 +66,7 @@ def measure_offset(
     shots: NDArray[Any] | None = None,
 ) -> Offset:
     """From (T, 2) motion of lips and (T50, 29) log-probabilities of the embedded network."""
-    return estimate(read_lips(symbols), motion, float(fps), shots)
+    return estimate(read_lips(symbols), motion, float(fps), shots, PLACING)
 
 
 def correction_s(offset: Offset) -> float:

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from models.offset.table import TABLE
 
-__all__ = ["MOTIONS", "TAPS", "lip_motion", "read_lips", "reading_windows"]
+__all__ = ["MOTIONS", "PLACING", "TAPS", "lip_motion", "read_lips", "reading_windows"]
 
 F64 = NDArray[np.float64]
 
 MOTIONS = ("gap", "width")
+# When lips part differs from one person to another; when the mouth is widest, hardly.
+PLACING = (0.15, 1.0)
 TAPS = (-6, -4, -2, 0, 2, 4, 6)  # rows of 20 ms
 _UNLIKELY = -8.0
 _INNER = ((13, 14), (82, 87), (312, 317))

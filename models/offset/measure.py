@@ -6,6 +6,7 @@ shows as a peak; how high it would rise by chance follows from how slowly the tw
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -20,7 +21,6 @@ F64 = NDArray[np.float64]
 SPEECH_RATE = 50.0
 CONFIDENT = 0.5
 FURTHEST = 25.0  # frames
-EXPOSED = 0.25  # a camera gathers light for about half of a frame's time: this is the middle of that half
 # Lips run ahead of the voice by a little more in one person than in another: some of a small offset, and next
 # to nothing of a large one, is taken for that.
 _SLACK, _SLACK_REACH = 0.45, 2.5
@@ -57,12 +57,17 @@ class Offset:
 
 
 def estimate(
-    heard: NDArray[Any], seen: NDArray[Any], fps: float, shots: NDArray[Any] | None = None
+    heard: NDArray[Any],
+    seen: NDArray[Any],
+    fps: float,
+    shots: NDArray[Any] | None = None,
+    placing: Sequence[float] | None = None,
 ) -> Offset:
     """`heard` (T50, n), 50 a second, centred on (k + .5) / 50 s, against `seen` (T, n), NaN where no lips
     are.
 
-    Frame i is taken at (i + EXPOSED) / fps. Curves of `seen` are compared within a shot.
+    Frame i is the instant i / fps. Curves of `seen` are compared within a shot.
+    `placing` weighs the curves where the peak's place is read off.
     """
     lags = np.arange(-FURTHEST, FURTHEST + _STEP / 2, _STEP)
     seen = smoothed_away(seen, fps, shots)
@@ -76,8 +81,8 @@ def estimate(
         return _nothing(lags, fps, "the lips do not move")
     sums = _sums(heard, np.where(there[:, None], seen, 0), there, fps, lags)
     effective = _effective(heard, seen, there, fps)
-    curve = _evidence(sums.sum(0), effective)
-    return _peak(lags, curve, sums, effective, fps)
+    weights = np.ones_like(effective) if placing is None else np.asarray(placing, np.float64)
+    return _peak(lags, sums, effective, weights, fps)
 
 
 def _nothing(lags: F64, fps: float, reason: str) -> Offset:
@@ -110,7 +115,7 @@ def _sums(heard: F64, seen: F64, there: NDArray[np.bool_], fps: float, lags: F64
     starts = np.arange(0, len(seen), size)
     rows = np.empty((len(starts), len(lags), seen.shape[1], 4))
     for i, lag in enumerate(lags):
-        at = (np.arange(len(seen)) + EXPOSED + lag) / fps * SPEECH_RATE - 0.5
+        at = (np.arange(len(seen)) + lag) / fps * SPEECH_RATE - 0.5
         inside = ((at > -1) & (at < len(heard)) & there)[:, None]
         read = _read(heard, at) * inside
         looked = seen * inside
@@ -128,7 +133,7 @@ def _read(rows: F64, at: F64) -> F64:
 
 def _effective(heard: F64, seen: F64, there: NDArray[np.bool_], fps: float) -> F64:
     """(n,): independent observations in one frame; slow curves agree by chance more easily (Bartlett)."""
-    at = (np.arange(len(seen)) + EXPOSED) / fps * SPEECH_RATE - 0.5
+    at = np.arange(len(seen)) / fps * SPEECH_RATE - 0.5
     both = (there & (at > -1) & (at < len(heard)))[:, None]
     read, known = _read(heard, at) * both, np.where(both, seen, 0)
     reach = min(round(fps), len(seen) - 1)
@@ -147,14 +152,18 @@ def _evidence(sums: F64, effective: F64) -> F64:
     return np.asarray(-0.5 * (effective * sums[..., 3] * np.log(1 - np.clip(r, 0, 0.999) ** 2)).sum(-1))
 
 
-def _peak(lags: F64, curve: F64, sums: F64, effective: F64, fps: float) -> Offset:
-    best = int(curve.argmax())
-    peak = float(lags[best]) + _STEP * _parabola(curve, best)
+def _peak(lags: F64, sums: F64, effective: F64, placing: F64, fps: float) -> Offset:
+    curve = _evidence(sums.sum(0), effective)
+    # Which peak it is, all curves say; where its top is, those that are alike in all people.
+    near = np.abs(lags - lags[curve.argmax()]) <= _NEAR
+    fine = _evidence(sums.sum(0), effective * placing)
+    best = int(np.where(near, fine, -1).argmax())
+    peak = float(lags[best]) + _STEP * _parabola(fine, best)
     again = _resampled(sums, effective)
     answers = lags[again.argmax(-1)]
-    near = np.abs(answers - peak) <= _NEAR
-    spread = float(np.sqrt(np.mean((answers[near] - peak) ** 2))) if near.any() else float("inf")
-    confidence = _share(lags, curve, peak) * float(near.mean())
+    alike = np.abs(answers - peak) <= _NEAR
+    spread = float(np.sqrt(np.mean((answers[alike] - peak) ** 2))) if alike.any() else float("inf")
+    confidence = _share(lags, curve, peak) * float(alike.mean())
     slack = _SLACK / (1 + (peak / _SLACK_REACH) ** 2)
     frames = float(np.sign(peak)) * max(abs(peak) - slack, 0.0)
     return Offset(frames, frames / fps, confidence, spread, lags, curve)

@@ -6,8 +6,8 @@ python -m tests.bench.offset [FOLDER]       (footage: MEMDUB_FOOTAGE, else ../sh
 Clips are tracked as extraction tracks them; FOLDER keeps the tracks for another time. A shift moves the sound
 against the picture and fills up with silence; a stranger is another clip's sound, from two places in it.
 Lips are read by a table learned from puppets alone. Some numbers were chosen with an eye on these clips: that
-lips part a frame earlier than a puppet's and less when rounded, the ridge, the doubt, the slack, and when
-within its time a camera's frame is taken.
+lips part a frame earlier than a puppet's and less when rounded, the ridge, the doubt, the slack, and how much
+the opening counts in placing the peak.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.offset import CONFIDENT, FURTHEST, estimate, lip_motion, read_lips
-from models.offset.measure import EXPOSED, smoothed_away
+from models.offset.measure import smoothed_away
 
 RATE = 50.0
 
@@ -28,7 +28,7 @@ def pair(late: float, *, fps: float = 25.0, seconds: float = 20.0, noise: float 
         return np.stack([np.interp(at, np.arange(len(truth)), column) for column in truth.T], -1)
 
     heard = read((np.arange(round(seconds * RATE)) + 0.5) / RATE - late / fps)
-    seen = read((np.arange(round(seconds * fps)) + EXPOSED) / fps)
+    seen = read(np.arange(round(seconds * fps)) / fps)
     bell = np.exp(-0.5 * (np.arange(-2, 3) / 1.0) ** 2)
     wrong = np.stack([np.convolve(c, bell, "same") for c in rng.standard_normal(seen.shape).T], -1)
     return heard, 0.4 * seen / seen.std(0) + 0.4 * noise * wrong / wrong.std(0) + 3.0
