@@ -95,7 +95,7 @@ class Preflight:
             f"turned {m.yaw_low_deg:.0f} to {m.yaw_high_deg:.0f} degrees sideways, "
             f"{m.pitch_low_deg:.0f} to {m.pitch_high_deg:.0f} up and down",
             f"speech in {m.voice_share:.0%} of the time, {m.loudness_lufs:.0f} LUFS",
-            self.offset_line,
+            *(() if any(self.offset_line in line for line in self.warnings) else (self.offset_line,)),
             *self.warnings,
         ]
         for name, missing in self.methods.items():

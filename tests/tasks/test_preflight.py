@@ -136,3 +136,17 @@ def test_frames_are_rows_of_the_ledger(tmp_path):
     assert rows[5]["au45"] == pytest.approx(units[5, 16])
     assert rows[MISSING[2]]["rotation_y_rad"] is None
     assert rows[MISSING[2]]["confidence"] == 0
+
+
+def test_the_report_says_nothing_twice(tmp_path):
+    track = made_up(tmp_path / "track.zarr")
+    names = ["audio/voice", "audio/loudness"]
+    audio = create(
+        tmp_path / "a.zarr", standard(names, frames=FRAMES, fps=25, speech_frames=120), {"fps": 25.0}
+    )
+    audio.write("audio/voice", 0, np.ones(120, np.float32))
+    audio.write("audio/loudness", 0, np.full(120, -20, np.float32))
+    group = audio.finish()
+    for one in (offset(6.0), offset(0.1), offset(9.0, 0.1)):
+        told = preflight(track, group, 25.0, offset=one).told
+        assert sum("ms)" in line for line in told) == 1
