@@ -14,7 +14,7 @@ from models.track.calibration import Calibration
 from models.track.camera import Camera, rotations
 from models.track.eyes import EYEBALL_MM, gaze_angles, gaze_vectors
 from models.track.pose import Poses, solve, unposed
-from models.track.units import REST, measured, presence, sides
+from models.track.units import measured, presence, resting, sides
 
 __all__ = ["Person", "Settled", "bones", "meet", "settle"]
 
@@ -74,8 +74,8 @@ def meet(points: F32, camera: Camera, known: Calibration) -> Person:
     size = float(np.exp(np.clip(shape @ known.size, -_MOST_SIZE, _MOST_SIZE)))
     poses, own = _posed(points, seen, camera, known, nod)
     raw = measured(sides(own, known.mirror), known.unit_points, known.unit_weights)
-    rest = np.quantile(raw, REST, axis=0)
-    return Person(nod, size, rest.astype(np.float32), _ahead(poses, own, known))
+    rest = resting(raw)
+    return Person(nod, size, rest, _ahead(poses, own, known))
 
 
 def _ahead(poses: Poses, own: F32, known: Calibration) -> F32:

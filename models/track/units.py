@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["REST", "UNITS", "measured", "presence", "sides"]
+__all__ = ["UNITS", "measured", "presence", "resting", "sides"]
 
 F32 = NDArray[np.float32]
 
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
-# Which share of a person's frames shows less of a unit than rest: faces rest more than they act.
-REST = 0.3
+# Which share of a person's frames shows less of a unit than rest: faces rest more than they act, but for the
+# mouth of somebody who talks, which is seldom shut.
+_REST, _REST_OF_MOUTH, _MOUTH = 0.3, 0.06, (25, 26)
 _PRESENT = 1.0
 # Lips that are pressed hard and show no gap are sucked in.
 _PRESS, _PART, _PRESSED, _PARTED = 13, 14, 2.0, 0.3
@@ -30,6 +31,12 @@ def sides(points: F32, mirror: NDArray[np.integer]) -> F32:
 def measured(half: F32, rows: NDArray[np.integer], weights: F32) -> F32:
     """Units (T, 17) before rest is taken off; `weights` are (len(rows) * 3, 17)."""
     return half[:, rows].reshape(len(half), -1) @ weights
+
+
+def resting(raw: F32) -> F32:
+    """What a person's face at rest measures (17,), out of many frames (T, 17)."""
+    shares = [_REST_OF_MOUTH if unit in _MOUTH else _REST for unit in UNITS]
+    return np.array([np.quantile(raw[:, k], share) for k, share in enumerate(shares)], np.float32)
 
 
 def presence(intensity: F32) -> NDArray[np.uint8]:
