@@ -44,9 +44,12 @@ PRESETS = {
         24.7,
         AcousticConfig(),
         (
-            Recipe(4000, shape_weight=8.0),
+            Recipe(4000, shape_weight=8.0, lips_weight=5.0, kept_weight=0.5, noise=0.0),
             # What the symbols say of phones and lips is sharpened once the spectrum's shape is in them.
-            Recipe(1800, rate=1e-3, kept_weight=2.0, lips_weight=10.0, shape_weight=3.0, averaged_steps=200),
+            Recipe(1800, rate=1e-3, shape_weight=3.0, averaged_steps=200, noise=0.0),
+            # Most who will be dubbed first speak English; the other languages stay in.
+            Recipe(1600, rate=1e-3, english=0.85, averaged_steps=200),
+            Recipe(3200, rate=1.5e-3, english=0.85, averaged_steps=400),
         ),
     ),
     "smoke": Preset(

@@ -31,7 +31,7 @@ _NEAR_SPEECH_FRAMES = 12
 
 @dataclass(frozen=True)
 class Take:
-    """mel: (2400, bands) float16, not normalised; phones: (1200,) numbers into PHONES; language: of SPELLINGS."""
+    """mel: (2400, bands), not normalised; phones: (1200,) numbers into PHONES; language: of SPELLINGS."""
 
     mel: NDArray[np.float16]
     phones: NDArray[np.uint8]

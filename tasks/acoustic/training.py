@@ -40,13 +40,13 @@ class Recipe:
     decay: float = 0.01
     smoothing: float = 0.05
     phone_weight: float = 0.5
-    kept_weight: float = 0.5
-    lips_weight: float = 5.0
-    shape_weight: float = 1.0
+    kept_weight: float = 2.0
+    lips_weight: float = 10.0
+    shape_weight: float = 5.0
     averaged_steps: int = 300
     # How much of what is drawn is English; none means as the takes come.
     english: float = 0.0
-    noise: float = 0.05
+    noise: float = 0.06
     seed: int = 0
     bf16: bool = True
 
@@ -96,7 +96,7 @@ def train(
     tell: Callable[[int, float, float], None] = lambda step, loss, accuracy: None,
     start: Network | None = None,
 ) -> Trained:
-    """Train from nothing; `tell` hears of every 50th step."""
+    """Train from nothing; `tell` hears of every 100th step."""
     torch.manual_seed(recipe.seed)
     takes = _Takes(data, recipe.english)
     network, heads, tables = (
@@ -174,13 +174,14 @@ def _batch(takes: _Takes, recipe: Recipe, config: AcousticConfig, draw: torch.Ge
 
 
 def _gusts(x: Tensor, draw: torch.Generator) -> Tensor:
-    """(2 T, bands) of speech to noise of the same colour that swells and fades as fast as speech, or slower."""
+    """(2 T, bands) of speech to noise of its colour that swells and fades as fast as speech, or slower."""
     knots = int(torch.randint(8, 160, (), generator=draw))
     swell = torch.randn(1, 2, knots, generator=draw) * torch.rand(1, 2, 1, generator=draw) * 3
     level, tilt = functional.interpolate(swell, len(x), mode="linear", align_corners=True)[0]
     slope = torch.linspace(-0.5, 0.5, x.shape[1])
     grain = -torch.rand(x.shape, generator=draw).clamp(min=1e-4).log()
-    return x.mean(0) + level[:, None] + tilt[:, None] * slope + grain.add(grain.roll(1, 0)).log()
+    noise: Tensor = x.mean(0) + level[:, None] + tilt[:, None] * slope + (grain + grain.roll(1, 0)).log()
+    return noise
 
 
 def _shape(x: Tensor) -> Tensor:

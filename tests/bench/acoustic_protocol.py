@@ -163,17 +163,29 @@ def across(x: Mapping[str, Array], y: Mapping[str, Array], tested: str) -> tuple
 
 def within(x: Array, y: Array, folds: int = 6) -> float:
     """Correlation inside one clip, contiguous folds; the strength is the best among the fitted folds."""
-    parts = np.array_split(np.arange(len(y)), folds)
-    moments = [_moments(x[part], y[part]) for part in parts]
-    predicted = np.zeros(len(y))
+    parts = np.array_split(np.flatnonzero(np.isfinite(y)), folds)
+    alike = x @ x.T
+    predicted = np.full(len(y), np.nan)
     for k, part in enumerate(parts):
-        rest = [i for i in range(folds) if i != k]
+        rest = [one for i, one in enumerate(parts) if i != k]
         scores = np.zeros(len(_ALPHAS))
         for inner in rest:
-            solutions = _weights([moments[i] for i in rest if i != inner], _ALPHAS)
-            scores += [np.nan_to_num(_alike(x[parts[inner]] @ s, y[parts[inner]])) for s in solutions]
-        predicted[part] = x[part] @ _weights([moments[i] for i in rest], _ALPHAS[[int(scores.argmax())]])[0]
-    return _alike(predicted, y)
+            fitted = np.concatenate([one for one in rest if one is not inner])
+            solutions = _dual(alike, y, fitted, inner, _ALPHAS)
+            scores += [np.nan_to_num(_alike(one, y[inner])) for one in solutions]
+        best = _ALPHAS[[int(scores.argmax())]]
+        predicted[part] = _dual(alike, y, np.concatenate(rest), part, best)[0]
+    known = np.isfinite(predicted)
+    return _alike(predicted[known], y[known])
+
+
+def _dual(
+    alike: Array, y: Array, fitted: NDArray[np.int64], asked: NDArray[np.int64], alphas: Array
+) -> Array:
+    """(alphas, len(asked)): the same ridge by frames instead of features, of which a clip has more."""
+    values, vectors = np.linalg.eigh(alike[np.ix_(fitted, fitted)])
+    turned, back = vectors.T @ y[fitted], alike[np.ix_(asked, fitted)] @ vectors
+    return np.stack([back @ (turned / (np.maximum(values, 0) + alpha)) for alpha in alphas])
 
 
 def interval(differences: Sequence[float], seed: int = 0, draws: int = 10_000) -> tuple[float, float]:
