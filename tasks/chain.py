@@ -84,6 +84,7 @@ class Ingredients:
 
     options: ExtractOptions
     speech: AudioBackend
+    listener: AudioBackend
     tracker: Found | None
     model: Path | None
     model_sha256: str | None
@@ -93,15 +94,16 @@ class Ingredients:
         """Raises a RequestError when a file that the options need is not there."""
         from tasks.audio import find_backend
 
-        speech = find_backend(options.speech, home.url)
+        listener = find_backend("embedded", home.url)
+        speech = listener if options.speech == "embedded" else find_backend(options.speech, home.url)
         tracker = Registry(home.url).find("face_landmarker") if options.tracker == "task" else None
         named = options.model.partition(":")[2]
         if not named:
-            return cls(options, speech, tracker, None, None)
+            return cls(options, speech, listener, tracker, None, None)
         path = Path(named).expanduser()
         if not path.is_file():
             raise RequestError("no such file", where=f"--model {options.model}", do="name a model's file")
-        return cls(options, speech, tracker, path.absolute(), hash_file(path))
+        return cls(options, speech, listener, tracker, path.absolute(), hash_file(path))
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ class Chain:
         model = {"model": options.model.partition(":")[0], "sha256": from_.model_sha256}
         fit = _recipe("fit", model, clip=clip, track=track.id)
         joined = {"clip": clip, "track": track.id, "audio": audio.id, "fit": fit.id}
-        features = _recipe("features", {"offset": options.offset}, **joined)
+        # Lips are read from sound by the network of our own, whichever the features are made with.
+        asked = {"offset": options.offset, "lips": from_.listener.version}
+        features = _recipe("features", asked, **joined)
         return cls(faces, track, audio, fit, features)
 
     def __iter__(self) -> Any:

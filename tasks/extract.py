@@ -145,6 +145,7 @@ def join_features(job: Job, faces: Artifact, track: Artifact, audio: Artifact, f
             url_of(job.home, faces),
             _local(job.home, job.clip, CLIP),
             workspace / "features.zarr",
+            job.ingredients.listener,
             job.ingredients.options.offset,
             job.attrs,
             name=f"features-{job.clip.id}",

@@ -17,15 +17,13 @@ import numpy as np
 from storage import clips
 from storage.artifacts import Made
 from storage.clips import ArraySpec, ClipGroup
-from tasks.audio import AudioBackend, extract_audio, find_backend, frames_from_speech
+from tasks.audio import AudioBackend, extract_audio, frames_from_speech
 from tasks.chunks import one_thread
-from tasks.offset import Offset, clip_offset, correction_s
+from tasks.offset import IN_STEP_FRAMES, Offset, clip_offset, correction_s
 from tasks.preflight import Preflight, preflight
 
 __all__ = ["Joined", "join", "write_audio"]
 
-# Speakers differ by as much in how far their lips run ahead: nearer than this is in step.
-IN_STEP_FRAMES = 1.0
 # Array at 50 a second -> the same, a row a frame.
 RESAMPLED = {
     "audio/deepspeech": "audio/deepspeech_frames",
@@ -93,6 +91,7 @@ def join(
     faces: str,
     video: Path,
     target: Path,
+    listener: AudioBackend,
     offset: float | None,
     attrs: Mapping[str, Any],
 ) -> Joined:
@@ -100,7 +99,7 @@ def join(
     one_thread()
     groups = {kind: clips.open_clip(url) for kind, url in parts.items()}
     fps = float(attrs["fps"])
-    measured = _measured(groups, video, fps)
+    measured = _measured(groups, video, listener, fps)
     moved_s = _correction(measured, fps) if offset is None else offset / fps
     report = preflight(groups["track"], groups["audio"], fps, offset=measured)
     told = {
@@ -120,16 +119,13 @@ def _faces_at_once(faces: ClipGroup) -> int:
     return int((faces.read("faces/score") > 0).sum(1).max())
 
 
-def _measured(groups: Mapping[str, ClipGroup], video: Path, fps: float) -> Offset:
-    # Lips are read with the network of our own, whatever the features are made with.
-    heard_by_other = groups["audio"].attrs["speech"] != "embedded"
-    listener = find_backend("embedded") if heard_by_other else None
+def _measured(groups: Mapping[str, ClipGroup], video: Path, listener: AudioBackend, fps: float) -> Offset:
     return clip_offset(groups["track"], groups["audio"], fps, video=video, backend=listener)
 
 
 def _correction(measured: Offset, fps: float) -> float:
     moved_s = correction_s(measured)
-    return moved_s if abs(moved_s * fps) > IN_STEP_FRAMES else 0.0
+    return moved_s if abs(moved_s * fps) >= IN_STEP_FRAMES else 0.0
 
 
 def _write(

@@ -18,9 +18,21 @@ from models.offset import CONFIDENT, PLACING, Offset, estimate, lip_motion, read
 from storage.clips import ClipGroup
 from tasks.audio import AudioBackend, EmbeddedBackend, sound_of
 
-__all__ = ["CONFIDENT", "Offset", "clip_offset", "correction_s", "described", "measure_offset", "seen_lips"]
+__all__ = [
+    "CONFIDENT",
+    "IN_STEP_FRAMES",
+    "Offset",
+    "clip_offset",
+    "correction_s",
+    "described",
+    "measure_offset",
+    "seen_lips",
+]
 
 _ROWS = 2048
+
+# Speakers differ by as much in how far their lips run ahead of their voice: nearer than this is in step.
+IN_STEP_FRAMES = 1.5
 
 
 def clip_offset(
@@ -82,4 +94,4 @@ def described(offset: Offset) -> str:
     told = f"the sound is {side} by {abs(offset.frames):.1f} frames ({abs(offset.seconds) * 1000:.0f} ms)"
     if not offset.confident:
         return f"whether sound and picture are in step cannot be told; at best, {told}"
-    return told if abs(offset.frames) >= 1.5 else f"sound and picture are in step ({told})"
+    return told if abs(offset.frames) >= IN_STEP_FRAMES else f"sound and picture are in step ({told})"

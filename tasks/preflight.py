@@ -19,7 +19,7 @@ from models.offset import Offset
 from storage.clips import ClipGroup
 from storage.ledger.schemas import TABLES
 from storage.openface import ACTION_UNITS
-from tasks.offset import described
+from tasks.offset import IN_STEP_FRAMES, described
 
 __all__ = ["WANTS", "Figures", "Preflight", "Want", "frames_table", "preflight", "warnings_of"]
 
@@ -186,7 +186,7 @@ def warnings_of(m: Figures, offset: Offset) -> tuple[str, ...]:
     spoken = m.voice_share >= 0.05 and m.face_share > 0
     if spoken and not offset.confident:
         said.append(described(offset))
-    elif spoken and abs(offset.frames) >= 1.5:
+    elif spoken and abs(offset.frames) >= IN_STEP_FRAMES:
         said.append(f"{described(offset)}: what is extracted is corrected for it")
     return tuple(said)
 

@@ -6,7 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-ORDER = ("ledger", "media", "puppet_speed", "puppet_faces")
+ORDER = (
+    "ledger",
+    "media",
+    "puppet_speed",
+    "puppet_faces",
+    "tracking",
+    "fitting",
+    "acoustic",
+    "audio",
+    "offset",
+    "extraction",
+)
 
 
 def main() -> int:
