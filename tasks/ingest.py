@@ -26,7 +26,7 @@ from tasks.footage import IngestOptions, hash_footage, inspect, refuse_unfilmed
 __all__ = ["CLIP", "Progress", "ingest_file"]
 
 STAGE = "ingest"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 CLIP = "clip.mp4"
 CRF, PRESET = 14, "fast"
 # Pictures that the encoder looks ahead at before it writes the first of them.

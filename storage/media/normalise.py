@@ -58,6 +58,7 @@ def normalise(
         sound.channels if sound else 1,
         crf=crf,
         preset=preset,
+        quick=True,
     )
     with writer:
         _copy(video, sound, writer, progress)

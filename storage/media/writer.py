@@ -60,6 +60,7 @@ class MediaWriter:
         preset: str = "medium",
         gop: int | None = None,
         sound_bits: int = 192_000,
+        quick: bool = False,
     ) -> None:
         self.path, self.rate = Path(path), Fraction(rate)
         self.size = size
@@ -68,6 +69,9 @@ class MediaWriter:
         self.frames = self.samples = 0
         _check_request(self.path, size, self.rate, sound_rate, channels)
         self._video_options = {"crf": str(crf), "preset": preset, "threads": str(_THREADS)}
+        if quick:
+            # Read many times, written once: half the time of decoding for an eighth more bytes.
+            self._video_options["tune"] = "fastdecode"
         self._video_options["x264-params"] = _SAME_EVERYWHERE
         self._gop = gop or max(1, round(self.rate))
         self._sound_bits = sound_bits
