@@ -7,7 +7,6 @@ missing of a draft is what is left to do. Called by `tasks.extract`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from storage import clips
 from storage.clips import ArraySpec, ClipGroup, Region
 from storage.errors import RequestError
 from tasks.team import Step, Team, clocked, report_step
+from tasks.threads import one_thread
 
 __all__ = ["BLOCK", "FrameStage", "fill", "open_draft", "write_region"]
 
@@ -101,13 +101,13 @@ def write_region(
     draft: ClipGroup, stage: FrameStage, plan: Any, region: Region, topic: str = ""
 ) -> Iterator[Written]:
     """Compute one region block by block; every shard is written as soon as it is whole, and told."""
-    one_thread()
     shards = {spec.name: spec.layout[1] for spec in stage.specs() if spec.values is None}
     waiting: dict[str, list[NDArray[Any]]] = {name: [] for name in shards}
     begun = dict.fromkeys(shards, region.start)
     for start in range(region.start, region.stop, BLOCK):
         stop = min(start + BLOCK, region.stop)
-        rows = stage.compute(plan, start, stop)
+        with one_thread():
+            rows = stage.compute(plan, start, stop)
         for name, shard in shards.items():
             waiting[name].append(rows[name])
             if stop % shard == 0 or stop == region.stop:
@@ -117,17 +117,8 @@ def write_region(
         report_step(topic, stop - start)
 
 
-def one_thread() -> None:
-    """Workers are processes, one a core; and sums over threads would differ in their last bits."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-
-
+@one_thread()
 def _plan(stage: FrameStage) -> Any:
-    one_thread()
     return stage.plan()
 
 

@@ -18,9 +18,9 @@ from storage import clips
 from storage.artifacts import Made
 from storage.clips import ArraySpec, ClipGroup
 from tasks.audio import AudioBackend, extract_audio, frames_from_speech
-from tasks.chunks import one_thread
 from tasks.offset import IN_STEP_FRAMES, Offset, clip_offset, correction_s
 from tasks.preflight import Preflight, preflight
+from tasks.threads import one_thread
 
 __all__ = ["Joined", "join", "write_audio"]
 
@@ -32,9 +32,9 @@ RESAMPLED = {
 }
 
 
+@one_thread()
 def write_audio(video: Path, target: Path, backend: AudioBackend, attrs: Mapping[str, Any]) -> None:
     """The group `audio`: one worker writes it whole."""
-    one_thread()
     features = extract_audio(video, backend)
     arrays = features.arrays()
     specs = clips.standard(
@@ -86,6 +86,7 @@ class Joined:
         return Made(metrics=metrics, lineage=[moved])
 
 
+@one_thread()
 def join(
     parts: Mapping[str, str],
     faces: str,
@@ -96,7 +97,6 @@ def join(
     attrs: Mapping[str, Any],
 ) -> Joined:
     """The group `features`, of the groups at these addresses. `offset`: frames that a user knows better."""
-    one_thread()
     groups = {kind: clips.open_clip(url) for kind, url in parts.items()}
     fps = float(attrs["fps"])
     measured = _measured(groups, video, listener, fps)

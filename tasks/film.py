@@ -26,6 +26,7 @@ from storage.errors import MemdubError, RequestError, WorkError
 from storage.media.writer import MediaWriter
 from tasks._truth_table import TRUTH_SCHEMA, TruthWriter
 from tasks.speech import Speech, Voice, speak, voice_for
+from tasks.threads import one_thread
 
 __all__ = ["TRUTH_SCHEMA", "Film", "Script", "film", "rehearse", "truth_beside"]
 
@@ -69,6 +70,7 @@ def truth_beside(target: Path) -> Path:
     return target.with_name(f"{target.stem}.truth.parquet")
 
 
+@one_thread()
 def rehearse(script: Script) -> tuple[Speech, Performance, Voice]:
     """The sound and the motion of a film, without pictures."""
     _check(script)
@@ -95,6 +97,7 @@ def _check(script: Script) -> None:
         raise RequestError("silence before or after is out of bounds", where="script", do="use 0 to 60 s")
 
 
+@one_thread()
 def film(script: Script, target: Path, *, progress: Progress | None = None, workers: int = 1) -> Film:
     """Film `script` to `target` (.mp4), the truth beside it; both appear when all is done, or neither."""
     target = Path(target)
@@ -185,10 +188,12 @@ def _pictures_by_many(
 _STAGE: dict[str, Puppet] = {}
 
 
+@one_thread()
 def _take_the_stage(script: Script) -> None:
     _STAGE["puppet"] = _cast(script)
 
 
+@one_thread()
 def _perform_block(expressions: np.ndarray, offsets: np.ndarray) -> list[_Picture]:
     return [_picture(_STAGE["puppet"], e, o) for e, o in zip(expressions, offsets, strict=True)]
 

@@ -13,6 +13,7 @@ from storage.media import normalise
 from tasks._finding import _windows
 from tasks._pictures import crop, split
 from tasks.faces import FacesStage
+from tasks.threads import one_thread
 from tests.tasks.tracked_films import Acted, act, rows_of, turned, write
 
 BLANK = slice(20, 28)
@@ -97,11 +98,13 @@ def test_a_turned_recording_is_read_upright(anna: Acted, tmp_path: Path) -> None
     assert np.linalg.norm(points - anna.landmarks[:10, :, :2], axis=2).mean() < 2.0
 
 
+@one_thread()
 def _block(video: Path) -> dict[str, bytes]:
     stage = FacesStage(video)
     return {name: values.tobytes() for name, values in stage.compute(None, 256, 280).items()}
 
 
+@one_thread()
 def test_a_block_does_not_depend_on_who_computed_what_before(anna: Acted, tmp_path: Path) -> None:
     there_and_back = np.concatenate([anna.pictures, anna.pictures[::-1]] * 3)[:280]
     video = write(tmp_path / "long.mp4", there_and_back)

@@ -10,6 +10,7 @@ import pytest
 
 from storage.errors import RequestError
 from tasks.faces import FacesStage
+from tasks.threads import one_thread
 from tasks.track import TrackStage
 from tests.bench.tracking import lag, lips, r
 from tests.tasks.tracked_films import SIZE, Acted, act, rows_of, stored, write
@@ -175,11 +176,13 @@ def test_a_clip_without_any_face_ends_well(tmp_path: Path) -> None:
     assert (rows["track/shot"] == 0).all()
 
 
+@one_thread()
 def _block(stage: TrackStage) -> dict[str, bytes]:
     plan = stage.plan()
     return {name: values.tobytes() for name, values in stage.compute(plan, 256, 270).items()}
 
 
+@one_thread()
 def test_a_block_does_not_depend_on_who_computed_what_before(anna: Acted, tmp_path: Path) -> None:
     there_and_back = np.concatenate([anna.pictures[:90], anna.pictures[89::-1]] * 2)[:270]
     stage = _stage(write(tmp_path / "long.mp4", there_and_back), tmp_path)
