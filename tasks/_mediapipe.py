@@ -22,12 +22,12 @@ __all__ = ["Detection", "Detector", "Mesh", "MeshNetwork", "detector", "mesh"]
 F32 = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
-# One thread: workers are processes, and a second thread of the graph only waits for the first.
+# In the calling thread: workers are processes, and handing each frame to another thread costs a twentieth.
 _MESH_GRAPH = """
 input_stream: "image"
 output_stream: "landmarks"
 output_stream: "score"
-num_threads: 1
+executor { type: "ApplicationThreadExecutor" }
 node {
   calculator: "TfLiteCustomOpResolverCalculator"
   output_side_packet: "OP_RESOLVER:operators"

@@ -6,6 +6,7 @@ float pixels with pixel centres at halves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -24,6 +25,7 @@ _FAR = 2.0  # a reduction beyond which halves are averaged first
 _PLAIN = 1.1  # a reduction up to which nothing needs to be averaged
 _TAPS = 3
 _FINE = 0.2  # pixels of blur that no one sees
+_BACK = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
 class Planes(NamedTuple):
@@ -75,39 +77,35 @@ def look(video: Path) -> VideoReader:
 def patch(planes: Planes, region: Region, side: int) -> tuple[Picture, Picture]:
     """The turned square as RGB (side, side, 3) for the mesh, and its brightness."""
     out = np.empty((side * 3 // 2, side), np.uint8)
-    step = region.side / side
-    c, s = np.cos(region.turn) * step, np.sin(region.turn) * step
-    linear = np.array([[c, -s], [s, c]])
-    centre = np.array([region.x, region.y])
-    planes, linear, centre = _nearer(planes, linear, centre, step)
-    whole = _affine(linear, centre, side, (0.5, 0.5))
-    out[:side] = _warp(planes.y, whole, side, cv2.INTER_LINEAR)
+    planes, region = _nearer(planes, region, side)
+    cv2.warpAffine(planes.y, _affine(region, side), (side, side), out[:side], _BACK, cv2.BORDER_REPLICATE)
     # The mesh does not mind a quarter of a pixel in colour: chroma is taken at half the size.
     half = side // 2
-    coloured = _affine(linear, centre / 2, half, (0.5, 0.5))
+    matrix = _affine(region._replace(x=region.x / 2, y=region.y / 2, side=region.side / 2), half)
     chroma = out[side:].reshape(2, half, half)
     for plane, target in zip((planes.u, planes.v), chroma, strict=True):
-        target[:] = _warp(plane, coloured, half, cv2.INTER_LINEAR)
+        cv2.warpAffine(plane, matrix, (half, half), target, _BACK, cv2.BORDER_REPLICATE)
     return _bytes(cv2.cvtColor(out, cv2.COLOR_YUV2RGB_I420)), out[:side]
 
 
-def _nearer(
-    planes: Planes, linear: NDArray[np.float64], centre: NDArray[np.float64], step: float
-) -> tuple[Planes, NDArray[np.float64], NDArray[np.float64]]:
+def _nearer(planes: Planes, region: Region, side: int) -> tuple[Planes, Region]:
     """Halve what would be reduced too much: bilinear sampling takes four pixels, whatever lies between."""
-    while step > _FAR:
+    while region.side > _FAR * side:
         sizes = [(max(p.shape[1] // 2, 1), max(p.shape[0] // 2, 1)) for p in planes]
         planes = Planes(*(_resized(p, s) for p, s in zip(planes, sizes, strict=True)))
-        linear, centre, step = linear / 2, centre / 2, step / 2
-    return planes, linear, centre
+        region = Region(region.x / 2, region.y / 2, region.side / 2, region.turn)
+    return planes, region
 
 
-def _affine(
-    linear: NDArray[np.float64], centre: NDArray[np.float64], side: int, site: tuple[float, float]
-) -> NDArray[np.float64]:
-    """Target pixel indices to source pixel indices; `site` is where index 0 of the source stands."""
-    shift = centre + linear @ np.full(2, 0.5 - side / 2) - np.array(site)
-    return np.column_stack([linear, shift])
+def _affine(region: Region, side: int, site: float = 0.5) -> NDArray[np.float64]:
+    """Target pixel indices to source ones; `site` is where column 0 of the source stands.
+
+    In plain numbers: small arrays would take longer than the sampling.
+    """
+    step, middle = region.side / side, 0.5 - side / 2
+    c, s = math.cos(region.turn) * step, math.sin(region.turn) * step
+    x, y = region.x + (c - s) * middle - site, region.y + (s + c) * middle - 0.5
+    return np.array(((c, -s, x), (s, c, y)))
 
 
 def _warp(plane: Picture, matrix: NDArray[np.float64], side: int, how: int) -> Picture:
@@ -154,20 +152,15 @@ def crop(planes: Planes, x: float, y: float, side: float, pixels: int) -> Pictur
 
     What lies outside the picture repeats its edge.
     """
-    step = side / pixels
-    centre = np.array([x + side / 2, y + side / 2])
+    step, middle = side / pixels, (x + side / 2, y + side / 2)
     if float(side).is_integer() and step <= _PLAIN:
-        parts = [_shifted(planes.y, x, y, int(side), pixels)]
+        bright = _shifted(planes.y, x, y, int(side), pixels)
     elif all(float(value).is_integer() for value in (x, y, side)):
-        parts = [_whole(planes.y, int(x), int(y), int(side), pixels)]
+        bright = _whole(planes.y, int(x), int(y), int(side), pixels)
     else:
-        parts = [_sampled(planes.y, centre, step, pixels, 0.5)]
-    # Colours keep the half resolution that they are stored with. Their samples stand on every other column
-    # of the brightness, and between two of its rows.
-    for plane in (planes.u, planes.v):
-        half = _sampled(plane, centre / 2, step, pixels // 2, 0.25)
-        parts.append(_bytes(cv2.resize(half, (pixels, pixels), interpolation=cv2.INTER_LINEAR)))
-    return _bytes(cv2.transform(cv2.merge(parts), _COLOURS))
+        bright = _sampled(planes.y, *middle, step, pixels)
+    u, v = (_coloured(plane, *middle, side, pixels) for plane in (planes.u, planes.v))
+    return _bytes(cv2.transform(cv2.merge((bright, u, v)), _COLOURS))
 
 
 def _shifted(plane: Picture, x: float, y: float, side: int, pixels: int) -> Picture:
@@ -204,7 +197,7 @@ def _whole(plane: Picture, x: int, y: int, side: int, pixels: int) -> Picture:
     """A square of whole pixels: resizing takes a sixth of the time of sampling at any place."""
     part = _window(plane, x, y, side)
     if part is None:
-        return _sampled(plane, np.array([x + side / 2, y + side / 2]), side / pixels, pixels, 0.5)
+        return _sampled(plane, x + side / 2, y + side / 2, side / pixels, pixels)
     while part.shape[0] > _FAR * pixels and part.shape[0] % 2 == 0:
         part = _resized(part, (part.shape[1] // 2, part.shape[0] // 2))
     step = part.shape[0] / pixels
@@ -223,22 +216,34 @@ def _softened(part: Picture, step: float) -> Picture:
     return _bytes(cv2.GaussianBlur(part, (5, 5), sigma, borderType=cv2.BORDER_REPLICATE))
 
 
-def _sampled(plane: Picture, centre: NDArray[np.float64], step: float, pixels: int, site: float) -> Picture:
-    """A level square of a plane; `site` is how far from the left its first column stands."""
-    matrix = _affine(np.eye(2) * step, centre, pixels, (site, 0.5))
+def _sampled(plane: Picture, x: float, y: float, step: float, pixels: int) -> Picture:
+    """A level square of brightness around x, y."""
+    matrix = _affine(Region(x, y, step * pixels, 0.0), pixels)
     if step <= _PLAIN:
-        # Brightness on squares of whole pixels goes another way: what comes here is colour, mostly.
-        return _warp(plane, matrix, pixels, cv2.INTER_LINEAR if site != 0.5 else cv2.INTER_CUBIC)
-    low = np.floor(matrix[:, 2]).astype(int) - round(4 * step)
-    high = low + round(step * (pixels + 8)) + 2
-    low, high = np.clip(low, 0, None), np.clip(high, 1, None)
-    part = plane[low[1] : high[1], low[0] : high[0]]
+        return _warp(plane, matrix, pixels, cv2.INTER_CUBIC)
+    reach = round(step * (pixels + 8)) + 2
+    left, top = (max(math.floor(at) - round(4 * step), 0) for at in matrix[:, 2].tolist())
+    part = plane[top : max(top + reach, 1), left : max(left + reach, 1)]
     if part.size == 0:
         return _warp(plane, matrix, pixels, cv2.INTER_LINEAR)
-    matrix[:, 2] -= low
+    matrix[:, 2] -= left, top
     while step > _FAR:
         part = _resized(part, (max(part.shape[1] // 2, 1), max(part.shape[0] // 2, 1)))
-        matrix = matrix / 2
+        matrix /= 2
         matrix[:, 2] -= 0.25
         step /= 2
     return _warp(_softened(part, step), matrix, pixels, cv2.INTER_LINEAR)
+
+
+def _coloured(plane: Picture, x: float, y: float, side: float, pixels: int) -> Picture:
+    """A level square of a colour around x, y, at the size of the brightness.
+
+    Colours keep the half resolution that they are stored with. Their samples stand on every other column of
+    the brightness, and between two of its rows.
+    """
+    half, region, site = pixels // 2, Region(x / 2, y / 2, side / 2, 0.0), 0.25
+    while region.side > _FAR * half:
+        plane = _resized(plane, (max(plane.shape[1] // 2, 1), max(plane.shape[0] // 2, 1)))
+        region, site = Region(region.x / 2, region.y / 2, region.side / 2, 0.0), site / 2 + 0.25
+    small = _warp(plane, _affine(region, half, site), half, cv2.INTER_LINEAR)
+    return _bytes(cv2.resize(small, (pixels, pixels), interpolation=cv2.INTER_LINEAR))

@@ -74,6 +74,7 @@ def fill(
         step(draft.array(arrays[0]).shape[0] - sum(stop - start for start, stop in todo))
     if todo:
         plan = team.submit(_plan, stage, name=f"plan-{name}", priority=priority)
+        team.share(plan, name)
         with team.steps(step) as topic:
             futures = [
                 team.submit(
@@ -106,15 +107,18 @@ def write_region(
     begun = dict.fromkeys(shards, region.start)
     for start in range(region.start, region.stop, BLOCK):
         stop = min(start + BLOCK, region.stop)
-        with one_thread():
-            rows = stage.compute(plan, start, stop)
+        rows = stage.compute(plan, start, stop)
         for name, shard in shards.items():
             waiting[name].append(rows[name])
             if stop % shard == 0 or stop == region.stop:
-                digests = draft.write(name, begun[name], np.concatenate(waiting[name]))
+                digests = draft.write(name, begun[name], _joined(waiting[name]))
                 yield name, begun[name], digests
                 waiting[name], begun[name] = [], stop
         report_step(topic, stop - start)
+
+
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 @one_thread()
@@ -122,6 +126,7 @@ def _plan(stage: FrameStage) -> Any:
     return stage.plan()
 
 
+@one_thread()
 def _write_regions(
     draft: ClipGroup, stage: FrameStage, plan: Any, regions: Sequence[Region], topic: str
 ) -> list[Written]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.track.regions import Region, overlap, region_of, to_picture
-from models.track.shots import THUMBNAIL, change
+from models.track.shots import THUMBNAIL, change, plain
 from storage.clips import ArraySpec, standard
 from tasks._finding import search
 from tasks._mediapipe import MeshNetwork, Reading, mesh
@@ -117,7 +117,7 @@ class _Follower:
         self.change = 0.0
         self._network, self._settings = network, settings
         self._slots: list[_Face | None] = [None] * most
-        self._thumbnail: NDArray[np.uint8] | None = None
+        self._thumbnail: F32 | None = None
         self._begun = False
 
     def step(self, index: int, planes: Planes) -> Sequence[_Face | None]:
@@ -135,7 +135,7 @@ class _Follower:
         return self._slots
 
     def _compare(self, planes: Planes) -> None:
-        small = thumbnail(planes, THUMBNAIL)
+        small = plain(thumbnail(planes, THUMBNAIL))
         self.change = 0.0 if self._thumbnail is None else change(self._thumbnail, small)
         self._thumbnail = small
 

@@ -34,7 +34,7 @@ I64 = NDArray[np.int64]
 
 _STRETCH = 2048  # frames read at a time when the whole clip is looked at
 _HALO = 12  # frames beyond a block; more than a frame's influence reaches
-_MET, _WATCHED = 32, 256  # frames of a shot in which its person is met, and watched turning
+_MET, _WATCHED = 48, 256  # frames of a shot in which its person is met, and watched turning
 _NEAREST_MM, _EYES_MM = 600.0, 61.0
 _COLUMNS = {"identity": 80, "expression": 64, "texture": 80, "rotation": 3, "light": 27, "translation": 3}
 

@@ -50,7 +50,7 @@ class FitSettings:
     smooth_place: float = 0.2  # and of a millimetre
     hidden: float = 0.5  # what a landmark on the side turned away still counts
     steps: int = 10
-    shot_steps: int = 6
+    shot_steps: int = 4
 
 
 class View(NamedTuple):

@@ -16,9 +16,10 @@ from torch import Tensor
 from models.fit.appearance import facing, normals, sample, solve_texture, to_crop, unhidden
 from models.fit.frames import Frames, solve_frames
 from models.fit.geometry import Camera
-from models.fit.landmarks import FitSettings, View, targets
+from models.fit.landmarks import FitSettings, Targets, View, targets
 from models.fit.shot import solve_shot
 from models.fit.sway import measure
+from models.fit.telling import told
 from models.morphable.model import MorphableModel
 
 __all__ = ["Person", "Pictures", "heads", "meet", "steadied", "watch"]
@@ -67,9 +68,13 @@ def meet(
     """The person of frames (B, N, 3) that all have a face; `pictures` gives the crops of some of them."""
     goal = targets(seen, landmarks, belief, settings, eyes)
     depth = landmarks[:, torch.from_numpy(seen.points), 2]
-    identity, frames = solve_shot(seen, goal, depth, camera, settings)
+    fitted, frames = solve_shot(seen, goal, depth, camera, settings)
+    identity = told(model.name, fitted, frames.expression)
     some = torch.linspace(0, len(landmarks) - 1, min(_PICTURES, len(landmarks))).round().long()
-    few = Frames(*(a[some] for a in frames))
+    # What identity no longer explains is expression or pose: colours are read where the face then lies.
+    neutral = seen.mean + seen.identity @ identity
+    own = Targets(*(a[some] for a in goal))
+    few = solve_frames(seen, own, depth[some], neutral, torch.zeros(len(some) - 1), camera, settings)
     texture, light = _colours(model, identity, few, pictures(some.numpy()), camera)
     return Person(identity.numpy(), texture.numpy(), light.numpy(), np.zeros(64, np.float32), 0.0)
 

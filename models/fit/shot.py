@@ -30,7 +30,7 @@ def solve_shot(
     f = rigid(f, seen.mean, seen, goal, camera, settings)
     for k in range(settings.shot_steps):
         # Identity first, then all: an early expression would explain the person away.
-        who, f = _step(who, f, seen, goal, camera, settings, k == 0, max(20 * 0.5**k, 1.0))
+        who, f = _step(who, f, seen, goal, camera, settings, k == 0, max(20 * 0.36**k, 1.0))
     return who, f
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-__all__ = ["THUMBNAIL", "change", "cuts", "numbered"]
+__all__ = ["THUMBNAIL", "change", "cuts", "numbered", "plain"]
 
 F32 = NDArray[np.float32]
 THUMBNAIL = 32
@@ -22,18 +23,29 @@ _AROUND = 8
 _FLASH = 3
 
 
-def change(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> float:
-    """How much of the picture's contrast is not explained by small motion: 0 the same, about 1 unrelated."""
-    a, b = _plain(before), _plain(now)
-    side = a.shape[0]
-    framed = np.pad(a, 1, mode="edge")
-    shifted = np.stack([framed[y : y + side, x : x + side] for y in range(3) for x in range(3)])
-    return float(np.abs(shifted - b).min(0).mean())
-
-
-def _plain(thumbnail: NDArray[np.uint8]) -> F32:
+def plain(thumbnail: NDArray[np.uint8]) -> F32:
+    """A thumbnail without its light: mean nothing, contrast one."""
     values = thumbnail.astype(np.float32)
-    return (values - values.mean()) / (values.std() + _FLAT)
+    values -= values.mean()
+    values *= 1 / (np.sqrt(np.vdot(values, values) / values.size) + _FLAT)
+    return values
+
+
+def change(before: F32, now: F32) -> float:
+    """How much of the picture's contrast is not explained by small motion: 0 the same, about 1 unrelated.
+
+    Both are `plain`. Called for every frame, so a view stands for the nine pictures moved by a cell.
+    """
+    side = before.shape[0]
+    framed = np.empty((side + 2, side + 2), np.float32)
+    framed[1:-1, 1:-1] = before
+    framed[0], framed[-1] = framed[1], framed[-2]
+    framed[:, 0], framed[:, -1] = framed[:, 1], framed[:, -2]
+    down, right = framed.strides
+    moved = as_strided(framed, (3, 3, side, side), (down, right, down, right))
+    apart = moved - now
+    np.abs(apart, out=apart)
+    return float(apart.min((0, 1)).mean())
 
 
 def cuts(changes: F32, jumped: NDArray[np.bool_]) -> NDArray[np.bool_]:

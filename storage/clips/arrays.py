@@ -31,12 +31,14 @@ def open_array(place: Place, *, read_only: bool) -> zarr.Array[Any]:
 def _codecs(dtype: str) -> list[Any]:
     """How chunks are packed; every one carries a checksum.
 
-    Pictures: plain zstd 1. On real crops 1.4 times smaller at 600 MB/s in and 1,100 out; level 3 gains three
-    hundredths at a third of the speed, and Blosc's shuffles break up what zstd finds. Floats: Blosc's
-    zstd 5 with shuffle, 1.3 times on mesh points where plain zstd gets 1.1, and the fastest to read.
+    Pictures: LZ4, which writes real crops in a third of zstd's time and reads them in half of it, for a
+    fifth more bytes; they are written once, and read in every epoch of training. Floats: Blosc's zstd 5
+    with shuffle, 1.3 times on mesh points where plain zstd gets 1.1, and the fastest to read.
     """
     if dtype == "float32":
         return [BloscCodec(cname="zstd", clevel=5, shuffle="shuffle"), Crc32cCodec()]
+    if dtype == "uint8":
+        return [BloscCodec(cname="lz4", clevel=1, shuffle="noshuffle", typesize=1), Crc32cCodec()]
     return [ZstdCodec(level=1), Crc32cCodec()]
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from storage.clips.arrays import open_array
 from storage.clips.digests import STRETCH, Stretches, array_digest
+from storage.clips.flushing import flush_soon
 from storage.clips.marks import content_of
 from storage.clips.places import Place
 from storage.clips.regions import Region, check_aligned, common, cut
@@ -101,11 +102,20 @@ class ClipGroup:
         region = Region(start, start + len(values))
         check_aligned(f"{self.url}/{name}", region, array.shape[0], self._shard(name))
         array[region.start : region.stop] = values
+        self._flush_soon(name, region)
         if region.start % STRETCH or (array.attrs.get("finite") and not np.isfinite(values).all()):
             return []
         stretches = Stretches()
         stretches.feed(values)
         return stretches.finish()
+
+    def _flush_soon(self, name: str, region: Region) -> None:
+        """Have the disk take the bytes while more are made: `finish` would have to wait for them."""
+        if self.place.local is None:
+            return
+        shard, inner = self._shard(name), ["0"] * (self.array(name).ndim - 1)
+        for number in range(region.start // shard, -(-region.stop // shard)):
+            flush_soon(self.place.local.joinpath(name, "c", str(number), *inner))
 
     def digest(self, name: str, stretches: Sequence[str]) -> str | None:
         """The array's digest from what all its writers returned, in order; None where some told nothing."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from storage.clips.check import Report, examine
 from storage.clips.drafts import discard, open_clip
+from storage.clips.flushing import flush
 from storage.clips.group import ClipGroup
 from storage.clips.marks import MARK, note_key, read_mark, write_group
 from storage.errors import CorruptArtifact, RequestError
@@ -57,7 +55,7 @@ def _move(draft: ClipGroup, report: Report) -> None:
         left.unlink()
     (place / note_key(draft.group)).unlink()
     source, target = (place / draft.group, final / draft.group) if draft.group else (place, final)
-    _flush(source)
+    flush(source)
     try:
         source.rename(target)
     except OSError:
@@ -68,17 +66,3 @@ def _move(draft: ClipGroup, report: Report) -> None:
         if mark[MARK]["content_hash"] != report.content_hash:
             raise CorruptArtifact("another writer published different values", where=target) from None
     discard(draft)
-
-
-def _flush(folder: Path) -> None:
-    """Have the disk hold the bytes before the name does: a power cut must not publish empty files."""
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(_sync, [*folder.rglob("*"), folder]))
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

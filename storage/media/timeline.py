@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor
+from functools import cached_property
+from math import floor, lcm
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +97,18 @@ class Timeline:
 
     def source(self, slot: int) -> int:
         """The number of the source frame shown in this slot."""
-        margin = min(self.tick, 1 / (8 * self.rate))
-        until = (Fraction(2 * slot + 1) / (2 * self.rate) - margin) / self.tick
-        found = np.searchsorted(self.times, int(self.times[0]) + ceil(until), side="left")
+        step, margin, unit = self._grid
+        until = -((margin - (2 * slot + 1) * step) // unit)  # rounded up
+        found = np.searchsorted(self.times, int(self.times[0]) + until, side="left")
         return max(0, int(found) - 1)
+
+    @cached_property
+    def _grid(self) -> tuple[int, int, int]:
+        """Half a slot and the margin before its end, in ticks, as whole numbers over a third one.
+
+        Fractions of their own for every slot would take as long as drawing a small picture.
+        """
+        half = 1 / (2 * self.rate * self.tick)
+        margin = min(self.tick, 1 / (8 * self.rate)) / self.tick
+        unit = lcm(half.denominator, margin.denominator)
+        return int(half * unit), int(margin * unit), unit

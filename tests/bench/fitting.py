@@ -22,6 +22,7 @@ import torch
 
 from models.fit.choice import choose
 from models.fit.landmarks import view_of
+from models.fit.person import Person
 from tasks import fit as stage_of
 from tests.bench.fitting_run import MOUTH_AT, fitted, people, puppet_clip, real_clips, track_of
 from tests.bench.footage import real_footage
@@ -100,8 +101,8 @@ def puppets(models: Sequence[str]) -> list[str]:
     return missed
 
 
-def _identities(clip: Path, parts: int) -> list[np.ndarray]:
-    """Identity of each part of a clip on its own."""
+def _met(clip: Path, parts: int) -> list[Person]:
+    """The person of each part of a clip on its own."""
     group, _ = track_of(clip)
     stage = fitted_stage(clip)
     model, seen = stage._model(), view_of(stage._model())
@@ -113,7 +114,7 @@ def _identities(clip: Path, parts: int) -> list[np.ndarray]:
     for part in range(parts):
         rows = choose(every, part, stage_of._MET)
         if len(rows) >= 20:
-            found.append(stage_of._met(group, model, seen, rows, camera, stage.settings).identity)
+            found.append(stage_of._met(group, model, seen, rows, camera, stage.settings))
     return found
 
 
@@ -132,24 +133,32 @@ def _variation(found: Sequence[Sequence[np.ndarray]]) -> tuple[float, float]:
 
 
 def identity() -> list[str]:
-    """How much a person's identity varies between clips, against how much people differ."""
+    """How much a person's identity varies between clips, against how much people differ; texture, too."""
     from models.morphable import builtin
 
     torch.set_num_threads(1)
-    groups = {"puppets, 3 lights": [[_identities(c, 1)[0] for c in people(s)] for s in SEEDS]}
+    groups = {"puppets, 3 lights": [[_met(c, 1)[0] for c in people(s)] for s in SEEDS]}
     clips = real_clips()
     if clips:
         groups["real, parts of clips"] = [
-            _identities(c, 4 if n.startswith("senator_60s") else 2) for n, c in clips.items()
+            _met(c, 4 if n.startswith("senator_60s") else 2) for n, c in clips.items()
         ]
-    shape = builtin().identity.reshape(-1, 80) / np.sqrt(len(builtin().mean))
+    root = np.sqrt(len(builtin().mean))
+    shape, colour = (m.reshape(-1, 80) / root for m in (builtin().identity, 100 * builtin().texture))
+    units = [
+        ("identity", "coefficients", np.eye(80)),
+        ("identity", "mm of vertices", shape),
+        ("texture", "coefficients", np.eye(80)),
+        ("texture", "% of white", colour),
+    ]
     missed = []
-    print("identity: people, in        within  between  ratio")
+    print("people, in        within  between  ratio")
     for name, found in groups.items():
-        for unit, matrix in (("coefficients", np.eye(80)), ("mm of vertices", shape)):
-            within, between = _variation([[matrix @ x for x in p] for p in found])
-            print(f"{name}, {unit}: {within:.3f} {between:.3f} {within / between:.3f}")
-            missed += [f"identity of {name} in {unit}"] * bool(within / between > LIMITS["ratio"])
+        for what, unit, matrix in units:
+            within, between = _variation([[matrix @ getattr(x, what) for x in p] for p in found])
+            print(f"{name}, {what} in {unit}: {within:.3f} {between:.3f} {within / between:.3f}")
+            over = what == "identity" and within / between > LIMITS["ratio"]
+            missed += [f"identity of {name} in {unit}"] * bool(over)
     return missed
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from models.track.eyes import EYE_POINTS, blinks, closures, openings
 from models.track.placement import Anchor, anchors, place
 from models.track.regions import Region, overlap, region_of, region_of_detection, to_picture
-from models.track.shots import THUMBNAIL, change, cuts, numbered
+from models.track.shots import THUMBNAIL, change, cuts, numbered, plain
 from models.track.smoothing import low_pass, runs, smoothed
 from models.track.subset68 import DLIB_IN_MESH, subset68
 
@@ -56,10 +56,10 @@ def test_another_picture_is_a_change_and_motion_or_light_is_none() -> None:
     one, other = _picture(0), _picture(1)
     moved = np.roll(one, 1, axis=1)
     brighter = np.clip(one * 1.05 + 10, 0, 255).astype(np.uint8)
-    assert change(one, one) == 0
-    assert change(one, other) > 0.4
-    assert change(one, moved) < 0.1
-    assert change(one, brighter) < 0.1
+    assert change(plain(one), plain(one)) == 0
+    assert change(plain(one), plain(other)) > 0.4
+    assert change(plain(one), plain(moved)) < 0.1
+    assert change(plain(one), plain(brighter)) < 0.1
 
 
 def test_cuts_are_great_changes_with_faces_elsewhere_and_flashes_are_none() -> None:
