@@ -10,6 +10,8 @@ from flows.engine import in_prefect
 from storage.errors import ConsentError
 from storage.home import Home
 from storage.ledger import Ledger
+from tasks.film import Script
+from tasks.film import film as film_puppet
 from tests.helpers.footage import film, keep_consent
 
 
@@ -39,3 +41,22 @@ def test_ingest_runs_as_a_prefect_flow(tmp_path: Path) -> None:
     assert deployable.ingest("anna", [video]) == ids
     with pytest.raises(ConsentError):
         deployable.ingest("bob", [video])
+
+
+@pytest.mark.usefixtures("_server")
+def test_extraction_runs_as_a_prefect_flow(tmp_path: Path) -> None:
+    from flows import deployable
+
+    home = tmp_path / "home"
+    keep_consent(home)
+    script = Script(seed=3, size=128, text="Puppets speak.", supersample=1)
+    deployable.ingest("anna", [film_puppet(script, tmp_path / "talker.mp4").video])
+    (features,) = deployable.extract(["anna"], workers=1)
+    ledger = Ledger(Home(home).objects)
+    made = {row["kind"]: row for row in ledger.rows("artifacts").to_pylist()}
+    assert made["features"]["id"] == features
+    runs = {row["flow_run_id"] for row in ledger.rows("runs").to_pylist()}
+    for kind in ("faces", "track", "audio", "fit", "features"):
+        assert made[kind]["flow_run_id"] in runs
+        assert made[kind]["task_run_id"], kind
+    assert deployable.extract(["anna"], workers=1) == [features]
