@@ -49,30 +49,12 @@ PRESETS = {
             Recipe(1800, rate=1e-3, shape_weight=3.0, averaged_steps=200, noise=0.0),
             # Most who will be dubbed first speak English; the other languages stay in.
             Recipe(1600, rate=1e-3, english=0.85, averaged_steps=200),
-            Recipe(3200, rate=1.5e-3, english=0.85, averaged_steps=400),
-            # What is heard stays; symbols are asked for by likeness, so that they are even in the mouth.
-            Recipe(
-                400,
-                8,
-                rate=1e-2,
-                smoothing=0.0,
-                likeness=1.0,
-                averaged_steps=50,
-                head_alone=True,
-                mean_of=4,
-                english=0.7,
-                bf16=False,
-            ),
         ),
     ),
     "smoke": Preset(
         0.02,
         AcousticConfig(width=16, bottleneck=8, dilations=(1, 2)),
-        (
-            Recipe(4, batch=2, averaged_steps=2),
-            Recipe(2, batch=2, averaged_steps=2),
-            Recipe(2, batch=2, averaged_steps=2, likeness=1.0, head_alone=True, mean_of=2),
-        ),
+        (Recipe(4, batch=2, averaged_steps=2), Recipe(2, batch=2, averaged_steps=2)),
         takes_a_shard=2,
         engines=("espeak",),
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +19,11 @@ from torch.nn import functional
 
 from models.acoustic.config import AcousticConfig
 from models.acoustic.frontend import normalise
-from models.acoustic.likeness import shares_by_likeness
 from models.acoustic.network import Network
 from models.acoustic.symbols import NOISE, PHONES, SYMBOLS, lip_gap_of, symbols_of
 from tasks.acoustic.store import Shard
 
-__all__ = ["Recipe", "Trained", "mean_of", "train"]
+__all__ = ["Recipe", "Trained", "train"]
 
 _LIP_REACH = 4
 _CEPSTRA = 13
@@ -40,16 +39,11 @@ class Recipe:
     warm_up: float = 0.05
     decay: float = 0.01
     smoothing: float = 0.05
-    # How sharply symbols are asked for by likeness; none means each phone's own letters alone.
-    likeness: float = 0.0
     phone_weight: float = 0.5
     kept_weight: float = 2.0
     lips_weight: float = 10.0
     shape_weight: float = 5.0
     averaged_steps: int = 300
-    # Only the last layer learns, the rest stays: it starts from the mean of as many trainings' weights.
-    head_alone: bool = False
-    mean_of: int = 1
     # How much of what is drawn is English; none means as the takes come.
     english: float = 0.0
     noise: float = 0.06
@@ -80,12 +74,11 @@ class _Heads(nn.Module):
 class _Tables:
     """Targets by phone."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        smoothing = self.smoothing = recipe.smoothing
-        letters = [symbols_of(phone) for phone in range(len(PHONES))]
-        shares = torch.tensor(shares_by_likeness(recipe.likeness) if recipe.likeness else letters)
-        self.symbols = ((1 - smoothing) * shares + smoothing / len(SYMBOLS)).float()
+    def __init__(self, smoothing: float) -> None:
+        shares = torch.tensor([symbols_of(phone) for phone in range(len(PHONES))])
+        self.symbols = (1 - smoothing) * shares + smoothing / len(SYMBOLS)
         self.gaps = torch.tensor([lip_gap_of(phone) for phone in range(len(PHONES))])
+        self.smoothing = smoothing
 
     def lips(self, phones: Tensor, loud: Tensor) -> Tensor:
         """(B, T) phones to (B, 2, T) gaps, smoothed over 100 ms: as such, and wider where it is louder."""
@@ -109,12 +102,10 @@ def train(
     network, heads, tables = (
         copy.deepcopy(start) if start else Network(config),
         _Heads(config),
-        _Tables(recipe),
+        _Tables(recipe.smoothing),
     )
-    network.train(not recipe.head_alone)
+    network.train()
     weights = [*network.parameters(), *heads.parameters()]
-    if recipe.head_alone:
-        weights = list(network.requires_grad_(False).symbols.requires_grad_().parameters())
     optimiser = torch.optim.AdamW(weights, lr=recipe.rate, weight_decay=recipe.decay, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _pace(step, recipe))
     averaged = copy.deepcopy(network)
@@ -174,10 +165,6 @@ class _Batch:
 
 def _batch(takes: _Takes, recipe: Recipe, config: AcousticConfig, draw: torch.Generator) -> _Batch:
     heard, phones = takes.drawn(recipe.batch, draw)
-    if recipe.head_alone:
-        # The last layer is fitted to what the others make of whole sound: spoiling it again blunts it.
-        plain = normalise(heard, config)
-        return _Batch(plain, phones, _shape(plain))
     x = _warped(heard, draw)
     for i in torch.nonzero(torch.rand(len(x), generator=draw) < recipe.noise)[:, 0]:
         x[i], phones[i] = _gusts(x[i], draw), NOISE
@@ -253,8 +240,6 @@ def _loss(
         kept = heads.kept(symbols).float()
     y = batch.phones
     loss = -(tables.symbols[y] * symbols).sum(-1).mean()
-    if recipe.head_alone:
-        return loss, float((symbols.argmax(-1) == tables.symbols[y].argmax(-1)).float().mean())
     for weight, logits in ((recipe.phone_weight, phone), (recipe.kept_weight, kept)):
         loss = loss + weight * functional.cross_entropy(
             logits.flatten(0, 1), y.flatten(), label_smoothing=tables.smoothing
@@ -272,12 +257,3 @@ def _average(averaged: Network, network: Network, keep: float) -> None:
             old.lerp_(new, 1 - keep)
         else:
             old.copy_(new)
-
-
-@torch.no_grad()
-def mean_of(networks: Sequence[Network]) -> Network:
-    """Weights averaged over trainings that followed one another: between them lies a network of them all."""
-    middle = copy.deepcopy(networks[0])
-    for count, network in enumerate(networks[1:], 2):
-        _average(middle, network, 1 - 1 / count)
-    return middle

@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 
-from models.acoustic.network import Network
 from tasks.acoustic.export import save_weights
 from tasks.acoustic.presets import Preset
 from tasks.acoustic.store import Plan, make, shards
-from tasks.acoustic.training import Trained, mean_of, train
+from tasks.acoustic.training import Trained, train
 
 __all__ = ["SpokenData", "TrainedWeights", "synthesize", "train_weights"]
 
@@ -74,17 +73,14 @@ def train_weights(
 
 
 def _trained(preset: Preset, data: SpokenData, heard: Progress) -> Trained:
-    takes, before = list(shards(data.folder, data.shards)), 0
-    networks: list[Network] = []
+    takes, start, before = list(shards(data.folder, data.shards)), None, 0
     for recipe in preset.recipes:
-        start = mean_of(networks[-recipe.mean_of :]) if networks else None
 
         def tell(step: int, _loss: float, _accuracy: float, before: int = before) -> None:
             heard(before + step + 1, preset.steps)
 
         done = train(takes, preset.config, recipe, tell, start)
-        networks.append(done.network)
-        before += recipe.steps
+        start, before = done.network, before + recipe.steps
     return done
 
 

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from models.acoustic import SYMBOLS, AcousticConfig, AcousticNet, Network, load
 from models.acoustic.frontend import log_mel, mel_matrix, normalise
-from models.acoustic.likeness import shares_by_likeness
 from models.acoustic.symbols import BLANK, NOISE, PAUSE, PHONES, SPACE, lip_gap_of, phones_of, symbols_of
 from storage import clips
 
@@ -185,25 +184,3 @@ def test_any_symbol_is_some_phone(symbol: str) -> None:
 def test_lips_of_phones_are_in_order() -> None:
     gaps = [lip_gap_of(phones_of(symbol)[0][0]) for symbol in ("m", "f", "u", "i", "e", "a")]
     assert gaps == sorted(gaps)
-
-
-@pytest.mark.parametrize("sharpness", [0.5, 1.0, 2.0])
-def test_likeness_shares_are_whole_and_keep_the_letters(sharpness: float) -> None:
-    shares = shares_by_likeness(sharpness)
-    assert np.allclose(shares.sum(1), 1.0)
-    assert (shares[NOISE].argmax(), shares[PAUSE].argmax()) == (BLANK, SPACE)
-    for symbol, letter in (("p", "p"), ("m", "m"), ("f", "f"), ("i", "i"), ("u", "u"), ("w", "w")):
-        assert SYMBOLS[int(shares[phones_of(symbol)[0][0]].argmax())] == letter
-
-
-def test_logarithms_of_likeness_tell_the_lips_by_a_line() -> None:
-    """What they are for: gaps are a linear function of the rows, not so of the letters alone."""
-    gaps = np.array([lip_gap_of(phone) for phone in range(len(PHONES))])
-
-    def left_over(shares: np.ndarray) -> float:
-        logarithms = np.log(np.maximum(shares, 1e-4))
-        rows = np.concatenate([logarithms, np.ones((len(PHONES), 1))], 1)
-        return float(np.abs(rows @ np.linalg.lstsq(rows, gaps, rcond=None)[0] - gaps).max())
-
-    letters = np.array([symbols_of(phone) for phone in range(len(PHONES))])
-    assert left_over(shares_by_likeness(1.0)) < 0.02 < left_over(letters)

@@ -57,8 +57,7 @@ def test_lips_are_told_apart_in_voices_never_heard(net: AcousticNet, language: s
     lips = np.exp(symbols[:, [SYMBOLS.index(letter) for letter in "pbm"]]).sum(1)
     jaw = np.exp(symbols[:, SYMBOLS.index("a")])
     assert lips[closed].mean() > 3 * lips[spoken & ~closed].mean()
-    # Vowels that look alike share their letters: twice is much, where the targets themselves say fourfold.
-    assert jaw[opened].mean() > 2 * jaw[spoken & ~opened].mean()
+    assert jaw[opened].mean() > 3 * jaw[spoken & ~opened].mean()
 
 
 def test_a_whisper_of_the_same_is_the_same(net: AcousticNet) -> None:

@@ -16,7 +16,7 @@ from storage.weights.table import bundled
 from tasks.acoustic import store
 from tasks.acoustic.export import list_weights, save_weights
 from tasks.acoustic.store import Plan, Shard, make, shards
-from tasks.acoustic.training import Recipe, mean_of, train
+from tasks.acoustic.training import Recipe, train
 
 SMALL = AcousticConfig(width=16, bottleneck=8, dilations=(1, 2))
 PLAN = Plan.of_this_machine(0.02, takes_a_shard=2, engines=("espeak",))
@@ -78,23 +78,6 @@ def test_training_goes_on_from_a_network() -> None:
     more = train([made_up()], SMALL, Recipe(2, batch=2, rate=1e-4, averaged_steps=2), start=start)
     assert more.network.symbols.bias[3] > 6.9
     assert start.symbols.bias[3] == 7.0
-
-
-def test_a_head_alone_leaves_the_rest_and_learns() -> None:
-    torch.set_num_threads(1)
-    start = train([made_up()], SMALL, Recipe(20, batch=2, averaged_steps=5, bf16=False)).network
-    recipe = Recipe(60, batch=2, rate=2e-2, averaged_steps=10, likeness=1.0, head_alone=True, bf16=False)
-    more = train([made_up()], SMALL, recipe, start=start)
-    assert np.mean(more.losses[-5:]) < np.mean(more.losses[:5]) - 0.05
-    for name, before in start.state_dict().items():
-        assert torch.equal(before, more.network.state_dict()[name]) != name.startswith("symbols"), name
-
-
-def test_the_mean_of_networks_lies_between_them() -> None:
-    three = [Network(SMALL) for _ in range(3)]
-    weights = torch.stack([network.entry.weight for network in three]).mean(0)
-    assert torch.allclose(mean_of(three).entry.weight, weights, atol=1e-6)
-    assert torch.equal(mean_of(three[:1]).entry.weight, three[0].entry.weight)
 
 
 def test_saved_weights_say_the_same(tmp_path: Path) -> None:
