@@ -17,8 +17,8 @@ from torch import Tensor
 
 __all__ = ["learn", "told"]
 
-_LIGHT = 1.0  # ridge of the leak, in squared deviations of a clip's mean expression
-_PLAIN = 0.5  # share of each covariance that is taken to lie in single coefficients: few people, many modes
+_LIGHT = 3.0  # ridge of the leak, in squared deviations of a clip's mean expression
+_PLAIN = 0.35  # share of each covariance that is taken to lie in single coefficients: few people, many modes
 
 
 @lru_cache(maxsize=4)
@@ -38,7 +38,7 @@ def told(name: str, identity: Tensor, expression: Tensor) -> Tensor:
     return measured["kept"] @ (identity - expression.mean(0) @ measured["leak"])
 
 
-def learn(identity: Tensor, expression: Tensor, caution: float = 1.0) -> dict[str, Tensor]:
+def learn(identity: Tensor, expression: Tensor, caution: float = 3.0) -> dict[str, Tensor]:
     """`leak` (E, I) and `kept` (I, I) from fits of people, each in several clips: (P, C, I) and (P, C, E).
 
     `caution` is how many times the noise of these clips others are taken to have.

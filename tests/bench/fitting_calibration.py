@@ -48,7 +48,7 @@ def main() -> int:
         "target", type=Path, nargs="?", default=Path(telling.__file__).with_name("builtin.safetensors")
     )
     parser.add_argument("--people", type=int, default=30)
-    parser.add_argument("--caution", type=float, default=1.0)
+    parser.add_argument("--caution", type=float, default=3.0)
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = [[fits(clip) for clip in people(seed)] for seed in range(FIRST, FIRST + options.people)]
