@@ -25,6 +25,8 @@ _BACK = 1.0  # centimetres; what lies behind is skull
 _WHITE, _IRIS = np.array([0.76, 0.73, 0.71]), np.array([0.22, 0.15, 0.10])
 # A shape at 1 is as far as a face goes; half of that is one deviation.
 _DEVIATION = np.float32(0.5)
+_TURN = np.float32(0.45)  # radians an eye turns by a shape at 1
+_OPENINGS = ((33, 133, 159, 145), (362, 263, 386, 374))  # landmarks of an eye's corners and lids
 _GROUPS = (
     ("jaw", ("jaw",)),
     ("lips", ("mouth",)),
@@ -59,10 +61,12 @@ def ict(
     tris = outwards(mean, place[faces].astype(np.int32), dlib)
     lent = fit_in(mean, tris, dlib)
     colour, eyes = lent.colour.copy(), lent.eyes.copy()
-    for ball in eyeballs:
-        inside = place[ball]
-        colour[inside], eyes[inside] = _eyeball(mean[inside]), True
-    lent.texture[np.concatenate([place[b] for b in eyeballs])] = 0
+    balls = [place[ball] for ball in eyeballs]
+    fronts = [_front(mean, ball, lent.mesh) for ball in balls]
+    for inside, front in zip(balls, fronts, strict=True):
+        colour[inside], eyes[inside] = _eyeball(mean[inside], mean[front]), True
+        _roll(moves, names, mean, inside, front)
+    lent.texture[np.concatenate(balls)] = 0
     return MorphableModel(
         name="ict",
         mean=mean,
@@ -71,7 +75,7 @@ def ict(
         colour=colour,
         texture=lent.texture,
         triangles=tris,
-        mesh=_with_irises(lent.mesh, mean, [place[ball] for ball in eyeballs]),
+        mesh=_with_irises(lent.mesh, mean, fronts),
         dlib=Correspondence.at_vertices(np.arange(68), dlib),
         eyes=eyes,
         mouth=lent.mouth,
@@ -97,16 +101,36 @@ def _parts(
     return np.unique(faces), faces, [b[np.isin(b, faces)] for b in balls]
 
 
-def _with_irises(mesh: Correspondence, mean: F32, eyeballs: list[NDArray[np.int64]]) -> Correspondence:
+def _front(mean: F32, ball: NDArray[np.int64], mesh: Correspondence) -> int:
+    """The vertex of an eyeball that lies in the middle of its eye: the foremost one looks up and inwards."""
+    corners = mesh.of(mean)[list(_OPENINGS[int(mean[ball, 0].mean() > 0)])]
+    seen = ball[mean[ball, 2] < mean[ball, 2].mean()]
+    return int(seen[((mean[seen, :2] - corners[:, :2].mean(0)) ** 2).sum(1).argmin()])
+
+
+def _roll(moves: F32, names: Sequence[str], mean: F32, ball: NDArray[np.int64], front: int) -> None:
+    """Let the shapes of a look (V, 3, E) turn the eyeball: as they come they move lids only."""
+    centre = (mean[ball].min(0) + mean[ball].max(0)) / 2
+    inwards = -float(np.sign(centre[0]))
+    side = "L" if centre[0] > 0 else "R"
+    ways = {"Down": (0, 1, 0), "Up": (0, -1, 0), "In": (inwards, 0, 0), "Out": (-inwards, 0, 0)}
+    for way, towards in ways.items():
+        name = f"eyeLook{way}_{side}"
+        if name in names and not moves[ball, :, names.index(name)].any():
+            ahead = mean[front] - centre
+            axis = np.cross(ahead / np.linalg.norm(ahead), np.array(towards, np.float32))
+            moves[ball, :, names.index(name)] = _TURN * np.cross(axis, mean[ball] - centre)
+
+
+def _with_irises(mesh: Correspondence, mean: F32, fronts: Sequence[int]) -> Correspondence:
     """The landmarks with the irises' centres: without them nothing says where the eyes look."""
-    fronts = sorted((int(b[mean[b, 2].argmin()]) for b in eyeballs), key=lambda v: float(mean[v, 0]))
-    irises = Correspondence.at_vertices(np.array([468, 473]), np.array(fronts))
+    ordered = sorted(fronts, key=lambda v: float(mean[v, 0]))
+    irises = Correspondence.at_vertices(np.array([468, 473]), np.array(ordered))
     return Correspondence(*(np.concatenate(pair) for pair in zip(mesh, irises, strict=True)))
 
 
-def _eyeball(points: F32) -> F32:
-    """White, with an iris about its foremost point."""
-    front = points[points[:, 2].argmin()]
+def _eyeball(points: F32, front: F32) -> F32:
+    """White, with an iris about its front."""
     away = np.linalg.norm(points - front, axis=1)[:, None]
     iris = np.clip((6.3 - away) / 1.0, 0, 1)
     pupil = np.clip((2.6 - away) / 0.8, 0, 1)
