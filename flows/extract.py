@@ -268,8 +268,10 @@ def _extract_one(
         if work.tell is not None:
             work.tell(f"waiting for {holder}, which extracts {one.row['source_name']}")
 
-    job = stages.Job(work.home, one.clip, one.row, work.ingredients, one.chain, team, priority, step, waiting)
-    with ThreadPoolExecutor(1) as beside:
+    with stages.video_of(work.home, one.clip) as video, ThreadPoolExecutor(1) as beside:
+        job = stages.Job(
+            work.home, one.clip, video, one.row, work.ingredients, one.chain, team, priority, step, waiting
+        )
         sound = beside.submit(contextvars.copy_context().run, _stage, stages.extract_audio, job)
         faces = _stage(stages.find_faces, job)
         track = _stage(stages.track_face, job, faces)

@@ -36,7 +36,7 @@ from storage.objects import sync
 from storage.recipes import Recipe, hash_file
 from storage.runs import current_run
 
-__all__ = ["DRAFT", "Artifact", "Made", "check_whole", "find", "find_whole", "produce"]
+__all__ = ["DRAFT", "Artifact", "Made", "check_whole", "find", "find_whole", "produce", "workspace_of"]
 
 MANIFEST = "manifest.json"
 # Hashing and syncing leave Python's lock alone: while one waits for the disk another hashes.
@@ -177,7 +177,7 @@ def _make(
 ) -> Artifact:
     started, begun = dt.datetime.now(dt.UTC), time.monotonic()
     uri = f"stores/{recipe.kind}/{recipe.id}"
-    with _draft(home, recipe) if work.resumable else _workspace(home, recipe) as workspace:
+    with _draft(home, recipe) if work.resumable else workspace_of(home, recipe.id) as workspace:
         try:
             made = work.make(workspace)
             content_hash, size = _seal(workspace)
@@ -206,16 +206,16 @@ def _make(
 
 
 @contextlib.contextmanager
-def _workspace(home: Home, recipe: Recipe) -> Iterator[Path]:
-    """An empty folder for the work; what dead processes left of this recipe goes."""
+def workspace_of(home: Home, name: str) -> Iterator[Path]:
+    """An empty folder on this machine while it lasts; what dead processes left under this name goes."""
     root = home.workspace_root()
-    for note in root.glob(f"{recipe.id}.*.owner"):
+    for note in root.glob(f"{name}.*.owner"):
         # Its owner may be clearing up at this moment, or have died while writing the note.
         with contextlib.suppress(FileNotFoundError, ValueError):
             if leases.is_dead(json.loads(note.read_text())):
                 shutil.rmtree(note.with_suffix(""), ignore_errors=True)
                 note.unlink(missing_ok=True)
-    workspace = root / f"{recipe.id}.{uuid.uuid4().hex[:8]}"
+    workspace = root / f"{name}.{uuid.uuid4().hex[:8]}"
     note = workspace.with_name(f"{workspace.name}.owner")
     try:
         with _plain_if_full(home):

@@ -8,18 +8,18 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 
 from storage import clips, consent
-from storage.artifacts import Artifact, Made, produce
+from storage.artifacts import Artifact, Made, produce, workspace_of
 from storage.clips import ClipGroup
 from storage.errors import MediaError
 from storage.home import Home
@@ -28,9 +28,18 @@ from tasks.chain import Chain, Ingredients, url_of
 from tasks.chunks import FrameStage, fill, open_draft
 from tasks.team import Step, Team
 
-__all__ = ["Job", "extract_audio", "find_faces", "fit_model", "group_of", "join_features", "track_face"]
+__all__ = [
+    "Job",
+    "extract_audio",
+    "find_faces",
+    "fit_model",
+    "group_of",
+    "join_features",
+    "track_face",
+    "video_of",
+]
 
-CLIP = "clip.mp4"
+_FILE = "clip.mp4"
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Job:
 
     home: Home
     clip: Artifact
+    video: Path  # its file, where workers can open it
     row: Mapping[str, Any]  # the clip's line in the ledger's `clips`
     ingredients: Ingredients
     chain: Chain
@@ -65,13 +75,25 @@ class Job:
         return None if step is None else lambda frames: step(stage, frames)
 
 
+@contextlib.contextmanager
+def video_of(home: Home, clip: Artifact) -> Iterator[Path]:
+    """The clip's file as a path while it lasts: decoders open paths, so from a bucket it is copied."""
+    if home.is_local:
+        yield home.path(clip.uri) / _FILE
+        return
+    with workspace_of(home, f"{clip.id}-copy") as folder:
+        fs, source = fsspec.core.url_to_fs(home.uri(f"{clip.uri}/{_FILE}"))
+        fs.get_file(source, str(folder / _FILE))
+        yield folder / _FILE
+
+
 def find_faces(job: Job) -> Artifact:
     """Every face of every frame, as the mesh sees it."""
     from tasks.faces import FacesStage
 
     tracker = job.ingredients.tracker
     stage = FacesStage(
-        video=_local(job.home, job.clip, CLIP),
+        video=job.video,
         backend=job.ingredients.options.tracker,
         bundle=None if tracker is None else tracker.path,
     )
@@ -84,7 +106,7 @@ def track_face(job: Job, faces: Artifact) -> Artifact:
     from tasks.track import TrackStage
 
     stage = TrackStage(
-        video=_local(job.home, job.clip, CLIP),
+        video=job.video,
         faces=url_of(job.home, faces),
         face=job.ingredients.options.face,
     )
@@ -120,7 +142,7 @@ def extract_audio(job: Job) -> Artifact:
     def make(workspace: Path) -> Made:
         job.team.do(
             write_audio,
-            _local(job.home, job.clip, CLIP),
+            job.video,
             workspace / "audio.zarr",
             job.ingredients.speech,
             job.attrs,
@@ -143,7 +165,7 @@ def join_features(job: Job, faces: Artifact, track: Artifact, audio: Artifact, f
             join,
             {part.kind: url_of(job.home, part) for part in (track, audio, fit)},
             url_of(job.home, faces),
-            _local(job.home, job.clip, CLIP),
+            job.video,
             workspace / "features.zarr",
             job.ingredients.listener,
             job.ingredients.options.offset,
@@ -185,19 +207,3 @@ def _in_blocks(
 def _produce(job: Job, recipe: Recipe, make: Callable[[Path], Made]) -> Artifact:
     consent.require(job.home, job.identity, "ingest")
     return produce(job.home, recipe, make, identity=job.identity, waiting=job.waiting, resumable=True)
-
-
-def _local(home: Home, artifact: Artifact, name: str) -> Path:
-    """A file of an artifact as a path: decoders open paths, so from a bucket it is copied here once."""
-    if home.is_local:
-        return home.path(artifact.uri) / name
-    import fsspec
-
-    target = home.workspace_root() / "cache" / artifact.id / name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f"{name}.{uuid.uuid4().hex[:8]}")
-        with fsspec.open(home.uri(f"{artifact.uri}/{name}"), "rb") as source, beside.open("wb") as copy:
-            shutil.copyfileobj(source, copy)
-        beside.replace(target)
-    return target

@@ -116,7 +116,8 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def _job(home: str, planned: Planned, team: Team) -> Job:
     place, ingredients, _ = plan(["anna"], home=home)
-    return Job(place, planned.clip, planned.row, ingredients, planned.chain, team)
+    video = place.path(planned.clip.uri) / "clip.mp4"
+    return Job(place, planned.clip, video, planned.row, ingredients, planned.chain, team)
 
 
 def speed(root: Path, small: Path, large: Path) -> None:
@@ -130,7 +131,7 @@ def speed(root: Path, small: Path, large: Path) -> None:
             for number in range(ROUNDS):
                 home, (planned,) = _prepared(root, f"speed-{label}-{number}", source)
                 job = _job(home, planned, team)
-                bare = _bare(Path(job.home.path(planned.clip.uri)) / "clip.mp4")
+                bare = _bare(job.video)
                 tracked, (_, track) = _timed(lambda job=job: _track(job))
                 ratios.append(planned.frames / tracked / bare)
                 print(
