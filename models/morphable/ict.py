@@ -24,7 +24,7 @@ _FACE, _EYEBALLS = 14062, ((22221, 23021), (23791, 24591))  # vertices of the pa
 _BACK = 1.0  # centimetres; what lies behind is skull
 _WHITE, _IRIS = np.array([0.76, 0.73, 0.71]), np.array([0.22, 0.15, 0.10])
 # A shape at 1 is as far as a face goes; half of that is one deviation.
-_DEVIATION = np.float32(0.5)
+_DEVIATION = np.float32(0.8)
 _TURN = np.float32(0.45)  # radians an eye turns by a shape at 1
 _OPENINGS = ((33, 133, 159, 145), (362, 263, 386, 374))  # landmarks of an eye's corners and lids
 _GROUPS = (

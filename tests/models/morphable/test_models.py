@@ -177,6 +177,14 @@ def test_ict_facekit_stands_where_the_builtin_stands(footage: Path) -> None:
     assert gap(lips[1], LIPS_IN) > gap(lips[0], LIPS_IN) + 10
     assert model.groups[model.names.index("jawOpen")] == "jaw"
     assert model.eyes.sum() > 500
+    at = model.mesh.points.tolist()
+    irises = [at.index(468), at.index(473)]
+    rest = model.mesh.of(model.mean)
+    for iris, eye in zip(irises, ((33, 133, 159, 145), (362, 263, 386, 374)), strict=True):
+        assert np.abs(rest[iris] - rest[list(eye)].mean(0))[:2].max() < 2.0
+    look = np.zeros(64, np.float32)
+    look[[model.names.index(f"eyeLookDown_{side}") for side in "LR"]] = 1
+    assert (model.mesh.of(model.shape(np.zeros(80, np.float32), look)) - rest)[irises, 1].min() > 1
 
 
 def test_correspondences_read_values_at_landmarks() -> None:
