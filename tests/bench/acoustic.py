@@ -3,6 +3,7 @@
 python -m tests.bench.acoustic [FILE.safetensors]
 
 Real clips lie in MEMDUB_FOOTAGE (else ../shared/data); the table is the only part that needs them.
+`python -m tests.bench.acoustic more` tells of other talking heads, in the folder MEMDUB_MORE_FOOTAGE.
 """
 
 from __future__ import annotations
@@ -155,6 +156,24 @@ def real_lips(net: AcousticNet) -> bool:
     return done
 
 
+def more_lips(net: AcousticNet, folder: Path) -> None:
+    """Clips that nothing was chosen on, each fitted on all others and on those of the first table."""
+    cache = Path(os.environ.get("TMPDIR", "/tmp")) / "memdub-lip-gaps"
+    more = [file for file in sorted(folder.iterdir()) if file.suffix in (".mp4", ".mkv")]
+    known = [FOOTAGE / "video" / name for name in (*IN_SYNC, f"{protocol.LATE}.mp4")]
+    clips = [protocol.read_clip(file, cache) for file in (*more, *known)]
+    late = protocol.offsets(clips, {clip.name: mfcc(clip.sound) for clip in clips})
+    y = {clip.name: protocol.target(clip.gap) for clip in clips}
+    compared = {row: some[:1] for row, some in rows(net).items()}
+    print(f"\n## Lips in {len(more)} other clips\n\n| | mean | {' | '.join(f.stem[:14] for f in more)} |")
+    print("|---|---|" + "---|" * len(more))
+    for row, (one,) in compared.items():
+        x = {c.name: protocol.windows(one(c.sound), len(c.gap), late[c.name]) for c in clips}
+        found = [protocol.across(x, y, file.stem)[0] for file in more]
+        cells = [f"{np.mean(found):.3f}", *(f"{value:.2f}" for value in found)]
+        print(f"| {row} | {' | '.join(cells)} |", flush=True)
+
+
 def other_languages(net: AcousticNet) -> None:
     print(
         "\n## Other languages, voices held out of training: area under the curve, closed lips / open vowels"
@@ -204,6 +223,9 @@ def speed(net: AcousticNet, minutes: int = 5) -> None:
 def main() -> int:
     warnings.filterwarnings("ignore", message=".*GetPrototype.*")
     torch.set_num_threads(1)
+    if sys.argv[1:] == ["more"]:
+        more_lips(the_network(None), Path(os.environ["MEMDUB_MORE_FOOTAGE"]))
+        return 0
     net = the_network(sys.argv[1] if len(sys.argv) > 1 else None)
     done = True
     if (FOOTAGE / "video").is_dir():
