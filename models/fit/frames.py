@@ -1,6 +1,6 @@
 """Expression and pose of every frame, identity known: batched Gauss-Newton with neighbours in time.
 
-The expensive part, the normal matrix of a frame, is made once after a rigid fit and once more on the way;
+The expensive part, the normal matrix of a frame, is made after a rigid fit and twice more on the way;
 steps between use exact gradients with it. A frame feels its neighbours only through their last step, so a
 result depends on no frame farther away than the number of steps.
 
@@ -22,7 +22,7 @@ __all__ = ["Frames", "normal_matrix", "rigid", "solve_frames"]
 _AT_ONCE = 32
 _POSE = 6
 _HELD = 2e-3
-_AFRESH = (0, 1, 3, 6)  # steps that make the normal matrix again
+_AFRESH = (0, 1, 4)  # steps that make the normal matrix again
 _ALL = 1e4  # patience with which nothing is an outlier
 _PATIENCE = (20.0, 20.0, 8.0, 4.0, 2.0, 1.0)
 

@@ -6,6 +6,7 @@ Called once a shot; `compute` then takes every frame. Shape legend: B frames, L 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = ["Person", "Pictures", "heads", "meet", "steadied", "watch"]
 F32 = NDArray[np.float32]
 _PICTURES = 16  # of the chosen frames, these many give colours
 _COLOURED = 2000  # vertices that do
+_ROUGHLY = 8  # steps of frames that only tell of a person: the rest are for frames that follow each other
 
 
 class Person(NamedTuple):
@@ -74,7 +76,8 @@ def meet(
     # What identity no longer explains is expression or pose: colours are read where the face then lies.
     neutral = seen.mean + seen.identity @ identity
     own = Targets(*(a[some] for a in goal))
-    few = solve_frames(seen, own, depth[some], neutral, torch.zeros(len(some) - 1), camera, settings)
+    alone = torch.zeros(len(some) - 1)
+    few = solve_frames(seen, own, depth[some], neutral, alone, camera, replace(settings, steps=_ROUGHLY))
     texture, light = _colours(model, identity, few, pictures(some.numpy()), camera)
     return Person(identity.numpy(), texture.numpy(), light.numpy(), np.zeros(64, np.float32), 0.0)
 
@@ -94,7 +97,7 @@ def watch(
     depth = landmarks[:, torch.from_numpy(seen.points), 2]
     neutral = seen.mean + seen.identity @ torch.from_numpy(person.identity)
     alone = torch.zeros(len(landmarks) - 1)
-    f = solve_frames(seen, goal, depth, neutral, alone, camera, settings)
+    f = solve_frames(seen, goal, depth, neutral, alone, camera, replace(settings, steps=_ROUGHLY))
     slope, straight = measure(model, seen, f.expression, f.rotation[:, 0, 2])
     return person._replace(sway=slope.numpy(), straight=straight)
 
