@@ -132,7 +132,7 @@ def speed(root: Path, small: Path, large: Path) -> None:
                 home, (planned,) = _prepared(root, f"speed-{label}-{number}", source)
                 job = _job(home, planned, team)
                 bare = _bare(job.video)
-                tracked, (_, track) = _timed(lambda job=job: _track(job))
+                tracked, (faces, track) = _timed(lambda job=job: _track(job))
                 ratios.append(planned.frames / tracked / bare)
                 print(
                     f"  {label}, {planned.frames} frames: {planned.frames / tracked:.0f} frames a second, "
@@ -141,7 +141,8 @@ def speed(root: Path, small: Path, large: Path) -> None:
             print(f"  {label}: median {statistics.median(ratios):.2f} times")
             fitted, fit = _timed(lambda job=job, track=track: fit_model(job, track))
             heard, audio = _timed(lambda job=job: extract_audio(job))
-            joined, _ = _timed(lambda job=job, t=track, a=audio, f=fit: join_features(job, t, a, f))
+            parts = (faces, track, audio, fit)
+            joined, _ = _timed(lambda job=job, parts=parts: join_features(job, *parts))
             seconds = planned.row["duration_s"]
             print(
                 f"  {label}: fitting {fitted:.1f} s, tracking {tracked:.1f} s: {fitted / tracked:.2f} of it"
@@ -183,8 +184,8 @@ def long(root: Path, small: Path) -> None:
 
 def _all(job: Job) -> Artifact:
     audio = extract_audio(job)
-    _, track = _track(job)
-    return join_features(job, track, audio, fit_model(job, track))
+    faces, track = _track(job)
+    return join_features(job, faces, track, audio, fit_model(job, track))
 
 
 def again(root: Path) -> None:
