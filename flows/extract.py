@@ -7,6 +7,7 @@ its sound beside its picture; several clips are under way at once, so that worke
 from __future__ import annotations
 
 import contextvars
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -18,7 +19,7 @@ from flows.batch import error_of, refusals, status_of
 from flows.engine import call
 from flows.ingest import ENDS_ALL, Watch, no_progress
 from storage import consent
-from storage.artifacts import Artifact, find, find_whole
+from storage.artifacts import DRAFT, Artifact, find, find_whole
 from storage.errors import ConsentError, MemdubError, RequestError
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
@@ -51,6 +52,11 @@ class Planned:
             return []
         return [r for r in self.chain if find_whole(home, ledger, r, self.row["identity"]) is None]
 
+    def is_untouched(self, home: Home) -> bool:
+        """Whether nothing of it is there, not even a part."""
+        begun = any((home.workspace_root() / f"{recipe.id}{DRAFT}").exists() for recipe in self.chain)
+        return not begun and len(self.to_run(home, Ledger(home.objects))) == len(list(self.chain))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -61,11 +67,12 @@ class Outcome:
     seconds: float
 
     said: Mapping[str, Any]  # what the group says of itself
+    whole: bool = False  # whether all of it was computed now
 
     @property
     def frames_per_second(self) -> float | None:
-        """None where nothing was computed."""
-        return None if self.features.reused else self.row["frames"] / max(self.seconds, 1e-9)
+        """None where something was there already."""
+        return self.row["frames"] / max(self.seconds, 1e-9) if self.whole else None
 
     @property
     def warnings(self) -> Sequence[str]:
@@ -80,7 +87,8 @@ class Outcome:
     def line(self) -> str:
         """One line for people."""
         speed, faces = self.frames_per_second, self.said["faces_at_once"]
-        how = "already there" if speed is None else f"{speed:.0f} frames a second"
+        found = "already there" if self.features.reused else "finished"
+        how = found if speed is None else f"{speed:.0f} frames a second"
         who = "1 face" if faces == 1 else f"up to {faces} faces"
         told = "; ".join(self.warnings) or "no warnings"
         head = f"{self.features.id}  {self.row['source_name']}: {self.row['frames']} frames"
@@ -129,21 +137,26 @@ def plan(
     home: str | None = None,
     limit: int | None = None,
 ) -> tuple[Home, Ingredients, list[Planned]]:
-    """The clips of these identities (of all, without any) and what is done of each; computes nothing."""
+    """The clips of these identities (of all, without any) and what is done of each; computes nothing.
+
+    `limit` bounds those that are not done.
+    """
     place = Home(home)
     ledger = Ledger(place.objects)
     for identity in identities:
         consent.require(place, check_slug(identity), "ingest")
     ingredients = Ingredients.gather(place, options or ExtractOptions())
-    rows = _clips(place, ledger, identities)[:limit]
-    planned = []
-    for row in rows:
+    planned: list[Planned] = []
+    left = math.inf if limit is None else limit
+    for row in _clips(place, ledger, identities):
         clip = find(ledger, row["id"], row["identity"])
-        if clip is not None:  # else it was removed since we looked
-            chain = Chain.of(clip.id, ingredients)
-            planned.append(
-                Planned(clip, row, chain, find_whole(place, ledger, chain.features, row["identity"]))
-            )
+        if clip is None:  # it was removed since we looked
+            continue
+        chain = Chain.of(clip.id, ingredients)
+        done = find_whole(place, ledger, chain.features, row["identity"])
+        left -= done is None
+        if done is not None or left >= 0:
+            planned.append(Planned(clip, row, chain, done))
     return place, ingredients, planned
 
 
@@ -160,6 +173,11 @@ def extract(
     finished: Callable[[Outcome], None] | None = None,
 ) -> Extracted:
     """Extract the clips of these identities; of all that have consent, without any."""
+    if workers is not None and dask_address is not None:
+        where = f"--dask-address {dask_address}"
+        raise RequestError("workers of our own or a scheduler's, not both", where=where, do="leave one out")
+    if dask_address == "":
+        raise RequestError("no address", where="--dask-address", do="give one, as tcp://127.0.0.1:8786")
     place, ingredients, planned = plan(identities, options=options, home=home, limit=limit)
     whom = identities[0] if len(identities) == 1 else None
     asked = {"identities": list(identities), "options": (options or ExtractOptions()).__dict__}
@@ -171,6 +189,7 @@ def extract(
                 this.reused.append(one.features.id)
                 _note(result, Outcome(one.features, one.row, 0.0, said_of(place, one.features)), finished)
         if todo:
+            ingredients.check()
             work = _Work(place, ingredients, result, this, tell, finished)
             _extract_all(work, todo, workers, dask_address, watch)
         this.status = result.status
@@ -268,6 +287,7 @@ def _extract_one(
         if work.tell is not None:
             work.tell(f"waiting for {holder}, which extracts {one.row['source_name']}")
 
+    whole = one.is_untouched(work.home)
     with stages.video_of(work.home, one.clip) as video, ThreadPoolExecutor(1) as beside:
         job = stages.Job(
             work.home, one.clip, video, one.row, work.ingredients, one.chain, team, priority, step, waiting
@@ -279,7 +299,7 @@ def _extract_one(
         features = _stage(stages.join_features, job, faces, track, sound.result(), fit)
     # Other clips were under way meanwhile: what counts is the time that the workers gave to this one.
     seconds = team.spent(one.clip.id) / team.size
-    return Outcome(features, one.row, seconds, said_of(work.home, features))
+    return Outcome(features, one.row, seconds, said_of(work.home, features), whole)
 
 
 def _stage(stage: Callable[..., Artifact], job: Any, *inputs: Artifact) -> Artifact:
@@ -298,7 +318,7 @@ def _bar(
         def step(stage: str, frames: int) -> None:
             nonlocal done
             with lock:
-                done += COSTS[stage] * frames
+                done += COSTS.get(stage, 0.0) * frames
                 if progress is not None:
                     progress(int(min(done, total)), int(total))
 

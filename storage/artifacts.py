@@ -29,7 +29,7 @@ import fsspec
 import pyarrow as pa
 
 from storage import leases
-from storage.errors import CorruptArtifact, LeaseLost, NoSpace, WorkError
+from storage.errors import CorruptArtifact, LeaseLost, MediaError, NoSpace, RequestError, WorkError
 from storage.home import Home
 from storage.ledger import Commit, Ledger
 from storage.objects import sync
@@ -235,7 +235,12 @@ def _draft(home: Home, recipe: Recipe) -> Iterator[Path]:
         workspace.mkdir(exist_ok=True)
         # A kill while sealing: the manifest would count itself.
         (workspace / MANIFEST).unlink(missing_ok=True)
-        yield workspace
+        try:
+            yield workspace
+        except (MediaError, RequestError):
+            # Refused for good: nobody comes back for what was made of this person.
+            shutil.rmtree(workspace, ignore_errors=True)
+            raise
     shutil.rmtree(workspace, ignore_errors=True)  # published elsewhere by now
 
 

@@ -6,6 +6,7 @@ Known before anything is computed, so that a clip whose features are there is to
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
+import models
 from storage.artifacts import Artifact
 from storage.errors import RequestError
 from storage.home import Home
@@ -43,6 +45,12 @@ FACES = ("auto", "largest", "left", "right")
 MODELS = ("builtin", "ict", "bfm")
 # Risen when a stage's result changes.
 VERSIONS = {"faces": 1, "track": 1, "audio": 1, "fit": 1, "features": 1}
+# What stages know from files of our own: other files make other results.
+_KNOWN = {
+    "track": ("track/calibration.safetensors",),
+    "fit": ("morphable/builtin.safetensors", "fit/builtin.safetensors"),
+    "features": ("offset/table.py",),
+}
 _FACE_NUMBER = re.compile(r"[0-9]{1,2}")
 _FURTHEST_OFFSET = 100.0
 
@@ -105,6 +113,13 @@ class Ingredients:
             raise RequestError("no such file", where=f"--model {options.model}", do="name a model's file")
         return cls(options, speech, listener, tracker, path.absolute(), hash_file(path))
 
+    def check(self) -> None:
+        """Raises a RequestError when the morphable model's file is none: its stage comes late."""
+        if self.model is not None:
+            from tasks.morphable import morphable_model
+
+            morphable_model(self.options.model.partition(":")[0], self.model)
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -140,7 +155,13 @@ class Chain:
 
 
 def _recipe(kind: str, parameters: dict[str, Any], **inputs: str) -> Recipe:
-    return Recipe(kind, kind, VERSIONS[kind], parameters, inputs)
+    return Recipe(kind, kind, VERSIONS[kind], parameters | _known(kind), inputs)
+
+
+@functools.cache
+def _known(kind: str) -> dict[str, str]:
+    root = Path(models.__path__[0])
+    return {f"models/{name}": hash_file(root / name) for name in _KNOWN.get(kind, ())}
 
 
 def url_of(home: Home, artifact: Artifact) -> str:

@@ -113,13 +113,20 @@ def track_face(job: Job, faces: Artifact) -> Artifact:
 
     def rows(track: ClipGroup) -> pa.Table:
         if not (track.read("track/confidence") > 0).any():
-            raise MediaError(
-                "no face in any frame", where=job.row["source_name"], do="remove it, or choose another --face"
-            )
+            raise _nobody(job, group_of(job.home, faces))
         recipe = job.chain.track.id
         return frames_table(track, clip=job.clip.id, artifact=recipe, identity=job.identity)
 
     return _in_blocks(job, job.chain.track, stage, rows)
+
+
+def _nobody(job: Job, faces: ClipGroup) -> MediaError:
+    where = job.row["source_name"]
+    if not (faces.read("faces/score") > 0).any():
+        return MediaError("no face in any frame", where=where, do="remove it")
+    face = job.ingredients.options.face
+    do = "people are numbered from 0, those seen longest first: choose another, or leave --face out"
+    return MediaError(f"nobody in it is meant by --face {face}", where=where, do=do)
 
 
 def fit_model(job: Job, track: Artifact) -> Artifact:
@@ -206,4 +213,7 @@ def _in_blocks(
 
 def _produce(job: Job, recipe: Recipe, make: Callable[[Path], Made]) -> Artifact:
     consent.require(job.home, job.identity, "ingest")
-    return produce(job.home, recipe, make, identity=job.identity, waiting=job.waiting, resumable=True)
+    made = produce(job.home, recipe, make, identity=job.identity, waiting=job.waiting, resumable=True)
+    if made.reused and job.step is not None:
+        job.step(recipe.kind, job.row["frames"])
+    return made

@@ -34,7 +34,10 @@ I64 = NDArray[np.int64]
 
 _STRETCH = 2048  # frames read at a time when the whole clip is looked at
 _HALO = 12  # frames beyond a block; more than a frame's influence reaches
-_MET, _WATCHED = 48, 256  # frames of a shot in which its person is met, and watched turning
+# Frames in which people are met, and watched turning: at most of a shot, and of all shots; at least of a shot.
+# A film with many cuts must not take longer than one without.
+_MET, _MET_IN_ALL, _MET_AT_LEAST = 48, 144, 8
+_WATCHED, _WATCHED_IN_ALL, _WATCHED_AT_LEAST = 256, 768, 24
 _NEAREST_MM, _EYES_MM = 600.0, 61.0
 _COLUMNS = {"identity": 80, "expression": 64, "texture": 80, "rotation": 3, "light": 27, "translation": 3}
 
@@ -73,9 +76,11 @@ class FitStage:
         seen, every = view_of(model), _looks(group)
         camera = _camera(self.size, every, self.focal)
         people = {}
-        for shot in np.unique(every.shot[every.usable]).tolist():
-            person = _met(group, model, seen, choose(every, int(shot), _MET), camera, self.settings)
-            rows = evenly(every, int(shot), _WATCHED)
+        shots = np.unique(every.shot[every.usable]).tolist()
+        met, watched = _frames_of_a_shot(len(shots))
+        for shot in shots:
+            person = _met(group, model, seen, choose(every, int(shot), met), camera, self.settings)
+            rows = evenly(every, int(shot), watched)
             people[int(shot)] = _watched(group, model, seen, person, rows, camera, self.settings)
         return FitPlan(camera, people)
 
@@ -107,6 +112,11 @@ class FitStage:
 
     def _model(self) -> MorphableModel:
         return morphable_model(self.model, self.model_path)
+
+
+def _frames_of_a_shot(shots: int) -> tuple[int, int]:
+    met = max(min(_MET, _MET_IN_ALL // max(shots, 1)), _MET_AT_LEAST)
+    return met, max(min(_WATCHED, _WATCHED_IN_ALL // max(shots, 1)), _WATCHED_AT_LEAST)
 
 
 def _camera(size: tuple[int, int], every: Looks, focal: float | None) -> Camera:

@@ -33,8 +33,13 @@ def morphable_model(name: str = "builtin", path: Path | None = None) -> Morphabl
     try:
         return MODELS[name](path)
     except (ValueError, KeyError, OSError, TypeError, IndexError, NotImplementedError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise RequestError(f"this is no {name} model: {what}", where=path) from error
+        # Libraries' own words speak to programmers, and may give advice that is not ours.
+        what = f"it lacks {error.args[0]!r}" if isinstance(error, KeyError) else type(error).__name__
+        do = f"give {_FILES[name]}"
+        raise RequestError(f"this is no {name} model ({what})", where=path, do=do) from error
+
+
+_ICT_KEYS = ("neutral", "identity", "expression", "expression_names", "triangles", "vertex_indices")
 
 
 def _builtin(path: Path) -> MorphableModel:
@@ -45,6 +50,9 @@ def _ict(path: Path) -> MorphableModel:
     from models.morphable.ict import ict
 
     with np.load(path, allow_pickle=False) as stored:
+        for key in _ICT_KEYS:
+            if key not in stored:
+                raise KeyError(key)
         indices = json.loads(str(stored["vertex_indices"]))
         return ict(
             stored["neutral"],
@@ -66,3 +74,4 @@ def _bfm(path: Path) -> MorphableModel:
 
 
 MODELS: dict[str, Callable[[Path], MorphableModel]] = {"builtin": _builtin, "ict": _ict, "bfm": _bfm}
+_FILES = {"ict": "ICT-FaceKit as an .npz of its arrays", "bfm": "Deng's BFM_model_front.mat"}

@@ -26,7 +26,7 @@ __all__ = ["extract"]
 @click.option("--face", default="auto", help=f"Whom to follow: {', '.join(FACES)}, or a number from 0.")
 @click.option("--model", default="builtin", help="Morphable model: builtin, ict:FILE or bfm:FILE.")
 @click.option("--offset", type=float, help="Frames by which the sound is late; default: as measured.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many clips.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many clips that are not done.")
 @click.option("--report", is_flag=True, help="Say all about each clip, and what each method lacks.")
 @click.option("--dry-run", is_flag=True, help="Only say what would run.")
 @json_option

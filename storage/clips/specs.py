@@ -23,9 +23,9 @@ __all__ = ["CHUNK_BYTES", "SHARD_BYTES", "ArraySpec", "check_specs", "lengths", 
 
 CHUNK_BYTES = 2**20
 # A writer holds one shard in memory about twice, raw and encoded.
-SHARD_BYTES = 2**27
-# About eight workers can share a clip, and no clip pays for it with a file a second.
-_FEWEST, _MOST, _WORKERS = 256, 2048, 8
+SHARD_BYTES = 2**26
+# Some eight workers can share a clip; a longer one has no longer shards, since memory must not grow with it.
+_FEWEST, _MOST, _WORKERS = 256, 512, 8
 _NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 
 
