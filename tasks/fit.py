@@ -34,7 +34,7 @@ I64 = NDArray[np.int64]
 
 _STRETCH = 2048  # frames read at a time when the whole clip is looked at
 _HALO = 12  # frames beyond a block; more than a frame's influence reaches
-# Frames in which people are met, and watched turning: at most of a shot, and of all shots; at least of a shot.
+# Frames in which people are met, and watched turning: of a shot, of all shots, and of a shot at least.
 # A film with many cuts must not take longer than one without.
 _MET, _MET_IN_ALL, _MET_AT_LEAST = 48, 144, 8
 _WATCHED, _WATCHED_IN_ALL, _WATCHED_AT_LEAST = 256, 768, 24
