@@ -7,7 +7,9 @@ missing of a draft is what is left to do. Called by `tasks.extract`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,12 +45,17 @@ class FrameStage(Protocol):
         ...
 
 
-def open_draft(path: Path, stage: FrameStage, attrs: Mapping[str, Any], token: str) -> ClipGroup:
-    """The stage's group: a draft to fill, or published already by a run that was killed right after."""
+def open_draft(
+    path: Path, specs: Sequence[ArraySpec], attrs: Mapping[str, Any], token: str | None = None
+) -> ClipGroup:
+    """A draft to fill, or the group itself where somebody who was given up for dead had published it.
+
+    Who shares a draft names it by a `token`; without one it is the caller's own.
+    """
     try:
         return clips.open_clip(path)
     except RequestError:
-        return clips.create(path, stage.specs(), attrs, token=token)
+        return clips.create(path, specs, attrs, token=token)
 
 
 def fill(
@@ -58,34 +65,47 @@ def fill(
     *,
     name: str,
     priority: int = 0,
-    regions_at_once: int = 1,
     step: Step | None = None,
 ) -> ClipGroup:
-    """Compute what is missing and publish. `step` hears of every block's frames, found or computed.
-
-    `regions_at_once` joins regions to larger tasks.
-    """
+    """Compute what is missing and publish. `step` hears of every block's frames, found or computed."""
     if not draft.writable:
         return draft
     arrays = _arrays(stage)
     todo = _missing(draft, arrays)
     told: dict[str, dict[int, list[str]]] = {name: {} for name in arrays}
-    if step is not None:
-        step(draft.array(arrays[0]).shape[0] - sum(stop - start for start, stop in todo))
+    tally = _Tally(draft.array(arrays[0]).shape[0], step)
+    tally.add(tally.left - sum(stop - start for start, stop in todo))
     if todo:
-        plan = team.submit(_plan, stage, name=f"plan-{name}", priority=priority)
-        team.share(plan, name)
-        with team.steps(step) as topic:
+        planned = team.submit(clocked, _plan, stage, name=f"plan-{name}", priority=priority)
+        team.share(planned, name)
+        with team.steps(tally.add) as topic:
             futures = [
                 team.submit(
-                    clocked, _write_regions, draft, stage, plan, part, topic, name=name, priority=priority
+                    clocked, _write, draft, stage, planned, region, topic, name=name, priority=priority
                 )
-                for part in _grouped(todo, regions_at_once)
+                for region in todo
             ]
             for part in team.results(futures, name):
                 for array, start, digests in part:
                     told[array][start] = digests
+    tally.add(tally.left)  # reports travel beside the results, and may come late or be lost
     return draft.finish(_known(draft, told))
+
+
+@dataclass
+class _Tally:
+    """Tells `step` of every frame once, however often workers report it."""
+
+    left: int
+    step: Step | None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, frames: int) -> None:
+        with self._lock:
+            frames = min(frames, self.left)
+            self.left -= frames
+            if frames and self.step is not None:
+                self.step(frames)
 
 
 def _known(draft: ClipGroup, told: Mapping[str, Mapping[int, Sequence[str]]]) -> dict[str, str]:
@@ -127,13 +147,13 @@ def _plan(stage: FrameStage) -> Any:
 
 
 @one_thread()
-def _write_regions(
-    draft: ClipGroup, stage: FrameStage, plan: Any, regions: Sequence[Region], topic: str
+def _write(
+    draft: ClipGroup, stage: FrameStage, planned: tuple[float, Any], region: Region, topic: str
 ) -> list[Written]:
     # Dask runs finished tasks again whose worker died afterwards: what is written is not computed twice.
-    lacking = set(_missing(draft, _arrays(stage)))
-    todo = [region for region in regions if region in lacking]
-    return [written for region in todo for written in write_region(draft, stage, plan, region, topic)]
+    if region not in _missing(draft, _arrays(stage)):
+        return []
+    return list(write_region(draft, stage, planned[1], region, topic))
 
 
 def _arrays(stage: FrameStage) -> list[str]:
@@ -148,7 +168,3 @@ def _missing(draft: ClipGroup, arrays: Sequence[str]) -> list[Region]:
         for region in draft.regions(*arrays)
         if any(start < region.stop and region.start < stop for start, stop in lacking)
     ]
-
-
-def _grouped(regions: Sequence[Region], size: int) -> list[list[Region]]:
-    return [list(regions[start : start + size]) for start in range(0, len(regions), size)]

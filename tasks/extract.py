@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -156,6 +157,7 @@ def extract_audio(job: Job) -> Artifact:
             name=f"audio-{job.clip.id}",
             priority=job.priority,
         )
+        _sweep(workspace)
         if job.step is not None:
             job.step("audio", job.row["frames"])
         return Made()
@@ -180,9 +182,16 @@ def join_features(job: Job, faces: Artifact, track: Artifact, audio: Artifact, f
             name=f"features-{job.clip.id}",
             priority=job.priority,
         )
+        _sweep(workspace)
         return joined.made(job.chain.features.id, audio.id, job.identity, float(job.rate))
 
     return _produce(job, job.chain.features, make)
+
+
+def _sweep(workspace: Path) -> None:
+    """Remove drafts of attempts that were killed: each attempt has its own."""
+    for left in workspace.glob(".tmp-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def group_of(home: Home, artifact: Artifact) -> ClipGroup:
@@ -197,7 +206,7 @@ def _in_blocks(
     rows: Callable[[ClipGroup], pa.Table] | None = None,
 ) -> Artifact:
     def make(workspace: Path) -> Made:
-        draft = open_draft(workspace / f"{recipe.kind}.zarr", stage, job.attrs, recipe.id)
+        draft = open_draft(workspace / f"{recipe.kind}.zarr", stage.specs(), job.attrs, recipe.id)
         group = fill(
             draft,
             stage,

@@ -6,8 +6,7 @@ resampled to the video's frames is read where it belongs, and the group says by 
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ import numpy as np
 
 from storage import clips
 from storage.artifacts import Made
-from storage.clips import ArraySpec, ClipGroup
+from storage.clips import ClipGroup
 from tasks.audio import AudioBackend, extract_audio, frames_from_speech
+from tasks.chunks import open_draft
 from tasks.offset import IN_STEP_FRAMES, Offset, clip_offset, correction_s
 from tasks.preflight import Preflight, preflight
 from tasks.threads import one_thread
@@ -45,10 +45,11 @@ def write_audio(video: Path, target: Path, backend: AudioBackend, attrs: Mapping
         mel_frames=len(features.mel),
     )
     told = {**attrs, "speech": backend.name, "speech_sha256": backend.version}
-    draft = _anew(target, specs, told)
-    for name, values in arrays.items():
-        draft.write(name, 0, values)
-    draft.finish()
+    draft = open_draft(target, specs, told)
+    if draft.writable:
+        for name, values in arrays.items():
+            draft.write(name, 0, values)
+        draft.finish()
 
 
 @dataclass(frozen=True)
@@ -134,17 +135,12 @@ def _write(
     frames = groups["track"].array("track/confidence").shape[0]
     parts = {name: group for group in groups.values() for name in group.own}
     new = [s for s in clips.standard(RESAMPLED.values(), frames=frames, fps=fps) if s.name not in parts]
-    draft = _anew(target, [*(group.spec(name) for name, group in parts.items()), *new], attrs)
+    draft = open_draft(target, [*(group.spec(name) for name, group in parts.items()), *new], attrs)
+    if not draft.writable:
+        return
     known = {name: draft.take_over(name, group) for name, group in parts.items()}
     for source, name in RESAMPLED.items():
         rows = groups["audio"].read(source)
         read = frames_from_speech(rows, frames, fps, moved_s, log_probabilities=rows.ndim > 1)
         draft.write(name, 0, read.astype(np.float32, copy=False))
     draft.finish(known)
-
-
-def _anew(target: Path, specs: Sequence[ArraySpec], attrs: Mapping[str, Any]) -> ClipGroup:
-    """A draft that is begun anew whatever a killed run left: it is written in one go."""
-    for left in target.parent.glob(f"*{target.name}*"):
-        shutil.rmtree(left)
-    return clips.create(target, specs, attrs)

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import importlib.util
 import logging
+import operator
 import os
 import sys
 import tempfile
@@ -90,8 +91,7 @@ class Team:
             with _plain(name):
                 for future in as_completed(futures):
                     seconds, result = _result(future)
-                    with self._lock:
-                        self._spent[name] = self._spent.get(name, 0.0) + seconds
+                    self._note(name, seconds)
                     yield result
         except BaseException:
             with contextlib.suppress(Exception):
@@ -104,14 +104,19 @@ class Team:
         (result,) = self.results([future], name)
         return result  # type: ignore[no-any-return]
 
-    def share(self, future: Future[Any], name: str) -> Future[Any]:
-        """Wait for a result and give every worker a copy: else work that needs it goes where it was made."""
+    def share(self, future: Future[Any], name: str) -> None:
+        """Wait for `clocked` work and give its result to every worker: what needs it would go to one."""
         with _plain(name):
             wait([future])
             if future.status == "error":
                 _result(future)
             self.client.replicate([future])
-        return future
+            seconds = self.client.submit(operator.itemgetter(0), future, pure=False).result()
+        self._note(name, seconds)
+
+    def _note(self, name: str, seconds: float) -> None:
+        with self._lock:
+            self._spent[name] = self._spent.get(name, 0.0) + seconds
 
     def spent(self, about: str) -> float:
         """Seconds that workers worked under names that end so."""
@@ -119,11 +124,10 @@ class Team:
             return sum(seconds for name, seconds in self._spent.items() if name.endswith(about))
 
     @contextlib.contextmanager
-    def steps(self, step: Step | None) -> Iterator[str]:
+    def steps(self, step: Step) -> Iterator[str]:
         """A topic for `report_step`: what workers report on it arrives at `step`."""
         topic = uuid.uuid4().hex
-        if step is not None:
-            self._steps[topic] = step
+        self._steps[topic] = step
         try:
             yield topic
         finally:
@@ -223,8 +227,13 @@ def _client_of(address: str) -> Iterator[Client]:
 
 def _check_workers(client: Client, address: str) -> None:
     """Other code makes other bytes: workers must have ours, whatever their machine."""
-    if not client.scheduler_info(n_workers=-1)["workers"]:
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    if not workers:
         raise RequestError("this Dask scheduler has no workers", where=address, do="start some and run again")
+    for worker, told in workers.items():
+        if told["nthreads"] != 1:
+            what = f"worker {worker} has {told['nthreads']} threads, which would only wait for each other"
+            raise RequestError(what, where=address, do="start workers with --nthreads 1, one for each core")
     try:
         versions = client.run(version, "memdub")
     except Exception as error:

@@ -67,9 +67,9 @@ def trails(seen: Sighting, shot: NDArray[np.int32], rate: float) -> list[Trail]:
     live: list[Trail] = []
     there, longest = seen.there, round(_LONGEST_GAP_S * rate)
     for at in np.flatnonzero(there.any(1)).tolist():
-        kept = [t for t in live if t.shot == shot[at] and at - t.frames[-1] <= longest]
-        done += [t for t in live if t not in kept]
-        live = kept
+        goes_on = [t.shot == shot[at] and at - t.frames[-1] <= longest for t in live]
+        done += [t for t, on in zip(live, goes_on, strict=True) if not on]
+        live = [t for t, on in zip(live, goes_on, strict=True) if on]
         taken: set[int] = set()
         pairs = sorted(
             (_off(seen, trail, at, slot), k, slot)

@@ -286,12 +286,12 @@ def test_kill_nine_anywhere_and_the_bytes_are_the_same(
     again = command(home, "--workers", "2")
     out, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
-    assert "frames a second" in out
+    assert "frames, finished, 1 face" in out, "speed is told of whole fresh clips only"
     assert stored(home) == stored(extracted)
     assert not list(home.glob(".work/*.draft"))
 
 
-def test_an_interrupted_extraction_says_so_and_goes_on(root: Path, talker: Path) -> None:
+def test_an_interrupted_extraction_says_so_and_goes_on(extracted: Path, root: Path, talker: Path) -> None:
     home = root / "home"
     ingest([talker], "anna").raise_if_refused()
     process = command(home, "--workers", "1")
@@ -303,6 +303,7 @@ def test_an_interrupted_extraction_says_so_and_goes_on(root: Path, talker: Path)
     again = command(home, "--workers", "1")
     _, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
+    assert stored(home) == stored(extracted), "one worker made other bytes than two"
 
 
 def test_two_at_once_do_the_work_once(root: Path, talker: Path, cluster: str) -> None:

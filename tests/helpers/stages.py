@@ -39,6 +39,7 @@ class Counting:
         mark = self.folder / f"block-{start:05}"
         if start in self.deadly and (self.always or not mark.exists()):
             mark.touch()
+            (self.folder / f"killed-{start:05}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         if start == self.bad:
             raise MediaError("a bad block", where=f"frame {start}", do="mend it")

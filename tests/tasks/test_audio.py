@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.audio import RATE, mfcc, run
-from storage.clips import open_clip
+from storage.clips import create, open_clip, standard
 from storage.errors import MediaError, RequestError, WeightsError
 from storage.media import MediaWriter, read_sound
 from tasks.audio import (
@@ -203,6 +203,24 @@ def test_a_published_group(model, tmp_path):
     np.testing.assert_allclose(group.read("audio/speech_time")[:2], [0, 0.02])
     np.testing.assert_allclose(group.read("audio/mel_time")[:2], [0, 0.0125])
     assert (group.attrs["speech"], group.attrs["speech_sha256"]) == ("deepspeech", "abc")
+
+
+def test_attempts_at_the_same_group_leave_each_other_alone(model, tmp_path):
+    path, told = (
+        clip(tmp_path / "c.mp4", frames=30, rate=Fraction(25), sound_s=1.2),
+        {"identity": "a", "fps": 25.0},
+    )
+    backend, target = DeepSpeechBackend(model), tmp_path / "work/audio.zarr"
+    arrays = extract_audio(path, backend).arrays()
+    specs = standard(arrays, frames=1, fps=25.0, speech_frames=60, mel_frames=len(arrays["audio/mel"]))
+    slow = create(target, specs, {**told, "speech": "deepspeech", "speech_sha256": backend.version})
+    write_audio(path, target, backend, told)
+    for name, values in arrays.items():
+        slow.write(name, 0, values)
+    published = slow.finish()
+    write_audio(path, target, backend, told)
+    assert open_clip(target).content == published.content
+    assert [file.name for file in target.parent.iterdir()] == ["audio.zarr"]
 
 
 def test_no_such_file(model, tmp_path):

@@ -7,17 +7,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed import LocalCluster
 
 from storage import clips
+from storage.clips import Region
 from storage.errors import MediaError, RequestError, WorkError
 from storage.recipes import hash_file
 from tasks.chunks import BLOCK, fill, open_draft, write_region
-from tasks.team import Team, open_team
+from tasks.team import Team, clocked, open_team
 from tests.helpers.stages import FRAMES, Counting, computed
 
 ROOT = Path(__file__).parents[2]
@@ -29,12 +31,12 @@ def team() -> Iterator[Team]:
         yield team
 
 
-def filled(tmp_path: Path, team: Team, name: str = "a", *, at_once: int = 1, **stage: object) -> Path:
+def filled(tmp_path: Path, team: Team, name: str = "a", **stage: object) -> Path:
     folder = tmp_path / name
     folder.mkdir(exist_ok=True)
     counting = Counting(folder, **stage)
-    draft = open_draft(folder / "x.zarr", counting, {"identity": "anna"}, "recipe-1")
-    fill(draft, counting, team, name="counting", regions_at_once=at_once)
+    draft = open_draft(folder / "x.zarr", counting.specs(), {"identity": "anna"}, "recipe-1")
+    fill(draft, counting, team, name="counting")
     return folder
 
 
@@ -43,38 +45,49 @@ def files(path: Path) -> dict[str, str]:
 
 
 def test_the_bytes_do_not_depend_on_how_the_work_is_cut(tmp_path: Path, team: Team) -> None:
-    one = filled(tmp_path, team, "one", at_once=100)
     many = filled(tmp_path, team, "many")
-    assert files(one / "x.zarr") == files(many / "x.zarr")
-    alone = Counting(tmp_path / "many")
-    draft = clips.create(tmp_path / "alone.zarr", alone.specs(), {"identity": "anna"})
-    for region in reversed(draft.regions("video/crop", "track/pose", "track/confidence")):
-        assert list(write_region(draft, alone, alone.plan(), region))
-    draft.finish()
-    assert files(tmp_path / "alone.zarr") == files(one / "x.zarr")
+    stage = Counting(tmp_path / "many")
+
+    def written(name: str, regions: Sequence[Region]) -> dict[str, str]:
+        draft = clips.create(tmp_path / name, stage.specs(), {"identity": "anna"})
+        for region in regions or reversed(draft.regions("video/crop", "track/pose", "track/confidence")):
+            assert list(write_region(draft, stage, stage.plan(), region))
+        draft.finish()
+        return files(tmp_path / name)
+
+    assert written("backwards.zarr", []) == files(many / "x.zarr")
+    assert written("at_once.zarr", [Region(0, FRAMES)]) == files(many / "x.zarr")
 
 
 def test_every_block_is_computed_once_and_reported(tmp_path: Path, team: Team) -> None:
-    counting, steps, all_told = Counting(tmp_path), [], threading.Event()
-
-    def step(frames: int) -> None:
-        steps.append(frames)
-        if sum(steps) == FRAMES:
-            all_told.set()
-
-    draft = open_draft(tmp_path / "x.zarr", counting, {}, "recipe-1")
-    with team.steps(None):
-        clip = fill(draft, counting, team, name="counting", step=step)
+    counting, steps = Counting(tmp_path), []
+    draft = open_draft(tmp_path / "x.zarr", counting.specs(), {}, "recipe-1")
+    clip = fill(draft, counting, team, name="counting", step=steps.append)
     assert computed(tmp_path) == dict.fromkeys(range(0, FRAMES, BLOCK), 1)
     np.testing.assert_array_equal(clip.read("track/pose")[:, 0], np.arange(FRAMES) * 6 + 7)
     assert len(list(tmp_path.glob("plan-*"))) == 1
-    assert sum(steps) <= FRAMES
+    assert sum(steps) == FRAMES
+    assert all(frames <= BLOCK for frames in steps)
+
+
+def test_what_is_found_counts_and_what_is_done_twice_counts_once(tmp_path: Path, team: Team) -> None:
+    with pytest.raises(MediaError):
+        filled(tmp_path, team, bad=2560)
+    counting, steps = Counting(tmp_path / "a", deadly=(512, 1536)), []
+    draft = open_draft(tmp_path / "a/x.zarr", counting.specs(), {"identity": "anna"}, "recipe-1")
+    found = FRAMES - sum(stop - start for start, stop in draft.missing("video/crop"))
+    fill(draft, counting, team, name="counting", step=steps.append)
+    assert sum(steps) == FRAMES
+    assert steps[0] == found or not found
 
 
 def test_a_worker_that_is_killed_costs_its_region_alone(tmp_path: Path, team: Team) -> None:
     straight = filled(tmp_path, team, "straight")
     killed = filled(tmp_path, team, "killed", deadly=(256, 1536))
     assert files(killed / "x.zarr") == files(straight / "x.zarr")
+    # A mark without content is left by a block that killed its worker; both were tried again.
+    assert {(killed / f"block-{start:05}").stat().st_size for start in (256, 1536)} == {1}
+    assert len(list(killed.glob("killed-*"))) == 2
     again = [start for start, times in computed(killed).items() if times > 1]
     assert set(again) <= {0, 1024, 1280}
 
@@ -114,7 +127,8 @@ if __name__ == "__main__":
         for worker in team.client.scheduler_info(n_workers=-1)["workers"].values():
             print(worker["name"], flush=True)
         print("ready", flush=True)
-        fill(open_draft(folder / "x.zarr", stage, {"identity": "anna"}, "recipe-1"), stage, team, name="c")
+        draft = open_draft(folder / "x.zarr", stage.specs(), {"identity": "anna"}, "recipe-1")
+        fill(draft, stage, team, name="c")
 """
 
 
@@ -138,7 +152,7 @@ def test_a_flow_that_is_killed_leaves_a_draft_that_goes_on(tmp_path: Path, team:
     while len(computed(folder)) < goal and process.poll() is None:
         pass
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
     filled(tmp_path, team, "flow")
     assert files(folder / "x.zarr") == files(straight / "x.zarr")
 
@@ -183,9 +197,23 @@ def test_a_scheduler_that_is_killed_is_one_line_and_work_goes_on(tmp_path: Path,
     assert files(folder / "x.zarr") == files(straight / "x.zarr")
 
 
+def test_what_is_shared_counts_as_work(team: Team) -> None:
+    team.share(team.submit(clocked, sum, range(1000), name="sum"), "sum")
+    assert team.spent("sum") > 0
+
+
 def test_who_asks_for_workers_in_two_ways_is_told(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="not both"), open_team(2, "tcp://127.0.0.1:1"):
         pass
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_workers_with_several_threads_are_refused(threads: int) -> None:
+    words = {"n_workers": 1, "threads_per_worker": threads} if threads else {"n_workers": 0}
+    with LocalCluster(processes=False, dashboard_address="127.0.0.1:0", **words) as cluster:  # type: ignore[arg-type]
+        why = "2 threads" if threads else "no workers"
+        with pytest.raises(RequestError, match=why), open_team(address=cluster.scheduler_address):
+            pass
 
 
 def test_no_scheduler_is_a_wrong_request(monkeypatch: pytest.MonkeyPatch) -> None:

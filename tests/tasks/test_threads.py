@@ -1,10 +1,27 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from tasks import threads
 from tasks.threads import one_thread
+
+
+def test_threads_of_one_process_take_turns() -> None:
+    def may_enter() -> bool:
+        entered = threads._TURN.acquire(blocking=False)
+        if entered:
+            threads._TURN.release()
+        return entered
+
+    with ThreadPoolExecutor(1) as another:
+        with one_thread(), one_thread():
+            assert may_enter(), "who is in may enter again"
+            assert not another.submit(may_enter).result()
+        assert another.submit(may_enter).result()
 
 
 def test_one_thread_while_it_lasts_and_as_before_afterwards() -> None:
