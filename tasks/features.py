@@ -18,7 +18,7 @@ from storage.artifacts import Made
 from storage.clips import ClipGroup
 from tasks.audio import AudioBackend, extract_audio, frames_from_speech
 from tasks.chunks import open_draft
-from tasks.offset import IN_STEP_FRAMES, Offset, clip_offset, correction_s
+from tasks.offset import Offset, clip_offset, correction_s
 from tasks.preflight import Preflight, preflight
 from tasks.threads import one_thread
 
@@ -101,7 +101,7 @@ def join(
     groups = {kind: clips.open_clip(url) for kind, url in parts.items()}
     fps = float(attrs["fps"])
     measured = _measured(groups, video, listener, fps)
-    moved_s = _correction(measured, fps) if offset is None else offset / fps
+    moved_s = correction_s(measured) if offset is None else offset / fps
     report = preflight(groups["track"], groups["audio"], fps, offset=measured)
     told = {
         **attrs,
@@ -122,11 +122,6 @@ def _faces_at_once(faces: ClipGroup) -> int:
 
 def _measured(groups: Mapping[str, ClipGroup], video: Path, listener: AudioBackend, fps: float) -> Offset:
     return clip_offset(groups["track"], groups["audio"], fps, video=video, backend=listener)
-
-
-def _correction(measured: Offset, fps: float) -> float:
-    moved_s = correction_s(measured)
-    return moved_s if abs(moved_s * fps) >= IN_STEP_FRAMES else 0.0
 
 
 def _write(

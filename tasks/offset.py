@@ -82,8 +82,8 @@ def measure_offset(
 
 
 def correction_s(offset: Offset) -> float:
-    """Seconds by which to read the sound later: nothing is moved on a guess."""
-    return offset.seconds if offset.confident else 0.0
+    """Seconds by which to read the sound later: nothing is moved on a guess, or where it is in step."""
+    return offset.seconds if offset.confident and abs(offset.frames) >= IN_STEP_FRAMES else 0.0
 
 
 def described(offset: Offset) -> str:

@@ -66,8 +66,6 @@ class Figures:
     shots: int
     voice_share: float
     loudness_lufs: float  # median while somebody speaks
-    offset_frames: float
-    offset_confidence: float
 
 
 @dataclass(frozen=True)
@@ -81,10 +79,8 @@ class Preflight:
 
     def figures(self) -> dict[str, float]:
         """For the ledger's metrics: name to value."""
-        kept = asdict(self.measured)
-        # The offset is told by whoever measured it.
-        del kept["offset_frames"], kept["offset_confidence"]
-        return {f"preflight_{name}": float(value) for name, value in kept.items() if np.isfinite(value)}
+        told = asdict(self.measured).items()
+        return {f"preflight_{name}": float(value) for name, value in told if np.isfinite(value)}
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -129,8 +125,6 @@ def preflight(track: ClipGroup, audio: ClipGroup, fps: float | Fraction, *, offs
         shots=len(np.unique(shots)),
         voice_share=float(speaks.mean()),
         loudness_lufs=_median(loudness[speaks]),
-        offset_frames=offset.frames,
-        offset_confidence=offset.confidence,
     )
     return Preflight(figures, warnings_of(figures, offset), _methods(figures), described(offset))
 

@@ -26,7 +26,7 @@ from models.audio import RATE
 from models.offset import Offset
 from storage.media import VideoReader
 from tasks.audio import AudioBackend, find_backend, sound_of
-from tasks.offset import measure_offset, seen_lips
+from tasks.offset import correction_s, measure_offset, seen_lips
 from tests.bench.tracking_run import normalised, tracked
 
 SHIFTS = tuple(range(-15, 16, 3))
@@ -84,7 +84,8 @@ def strange(clip: Clip, other: Clip, start_s: float) -> np.ndarray:
 
 def report(all_clips: list[Clip], backend: AudioBackend) -> None:
     print(
-        "clip                       frames  confidence  spread   when shifted: worst error, least confidence"
+        "clip                       frames  confidence  spread  moved by   "
+        "when shifted: worst error, least confidence"
     )
     for clip in all_clips:
         found = measured(clip, clip.sound, backend)
@@ -92,8 +93,8 @@ def report(all_clips: list[Clip], backend: AudioBackend) -> None:
         worst = max(abs(one.frames - found.frames - frames) for frames, one in moved.items())
         least = min(one.confidence for one in moved.values())
         print(
-            f"{clip.name:26} {found.frames:6.2f}  {found.confidence:10.3f}  {found.spread:6.2f}"
-            f"   {worst:5.2f}  {least:5.3f}"
+            f"{clip.name:26} {found.frames:6.2f}  {found.confidence:10.3f}  {found.spread:6.2f}  "
+            f"{correction_s(found) * clip.fps:8.2f}   {worst:5.2f}  {least:5.3f}"
         )
     far = [
         measured(clip, strange(clip, other, start), backend).confidence

@@ -28,8 +28,6 @@ GOOD = Figures(
     shots=1,
     voice_share=0.9,
     loudness_lufs=-23,
-    offset_frames=0.2,
-    offset_confidence=0.99,
 )
 
 
