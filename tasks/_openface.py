@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.track.camera import Camera
 from models.track.subset68 import DLIB_IN_MESH
 from storage.clips import ClipGroup
 from storage.openface import ACTION_UNITS, PRESENCE_UNITS
@@ -38,7 +39,7 @@ _ANGLE: _Part = (("gaze_angle_x", "gaze_angle_y"), "%.3f")
 _EYES: _Part = ([f"eye_lmk_{axis}_{i}" for axis in "xyXYZ" for i in range(_EYE_POINTS)], "%.1f")
 _PLACE: _Part = (("pose_Tx", "pose_Ty", "pose_Tz"), "%.1f")
 _TURN: _Part = (("pose_Rx", "pose_Ry", "pose_Rz"), "%.3f")
-_SOLID: _Part = (_flat("XYZ"), "%.1f")
+_SOLID: _Part = (_flat("XYZ"), "%.2f")
 _RIGID = ("p_scale", "p_rx", "p_ry", "p_rz", "p_tx", "p_ty")
 _SHAPE: _Part = ([*_RIGID, *(f"p_{i}" for i in range(_MODES))], "%.3f")
 _UNITS: _Part = ([f"AU{n:02}_r" for n in ACTION_UNITS], "%.2f")
@@ -102,19 +103,18 @@ def _gaze_angle(gaze: F64) -> F64:
 
 
 def _solid(group: ClipGroup, start: int, stop: int, points: F64, pose: F64, size: tuple[int, int]) -> F64:
-    """X, Y, Z in millimetres of the 68 points: the picture's rays, as deep as the face mesh says."""
-    depth_px = group.read("track/landmarks", start, stop)[:, DLIB_IN_MESH, 2].astype(np.float64)
-    focal, x, y = _camera(group, start, stop, size)
+    """X, Y, Z in millimetres of the 68 points: on the rays of the camera that the pose is told for."""
+    focal, x, y = Camera.of_picture(*size)
     away = pose[:, 5:]
-    z = away + depth_px * away / focal
+    depth = group.read("track/landmarks", start, stop)[:, DLIB_IN_MESH, 2].astype(np.float64) * away / focal
+    z = (away + depth) * _size_kept(group, start, stop, depth.mean(1, keepdims=True) / away, focal)
     solid = [(points[..., 0] - x) * z / focal, (points[..., 1] - y) * z / focal, z]
     return np.concatenate(solid, 1)
 
 
-def _camera(group: ClipGroup, start: int, stop: int, size: tuple[int, int]) -> Sequence[Any]:
-    """Focal length and optical axis (n, 1) by which the track was made; OpenFace's guess without a fit."""
-    if "fit/camera" in group.names:
-        lens = group.read("fit/camera", start, stop).astype(np.float64)
-        return [lens[:, [k]] for k in range(3)]
-    width, height = size
-    return (500 * width / 640 + 500 * height / 480) / 2, width / 2, height / 2
+def _size_kept(group: ClipGroup, start: int, stop: int, deeper: F64, focal: float) -> F64 | float:
+    """What the shorter lens that is assumed makes larger of a face behind the head's origin, taken back."""
+    if "fit/camera" not in group.names:
+        return 1.0
+    lens = group.read("fit/camera", start, stop)[:, :1].astype(np.float64)
+    return np.asarray((1 + deeper * focal / lens) / (1 + deeper))

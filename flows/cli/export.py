@@ -19,12 +19,11 @@ __all__ = ["export"]
 @click.option(
     "--layout",
     type=click.Choice(("full", "2d")),
-    default="full",
-    help="OpenFace's columns: all, or those of -2Dfp, which DINet reads.",
+    help="OpenFace's columns: all (as without this), or those of -2Dfp, which DINet reads.",
 )
-@click.option("--spaced", is_flag=True, help="A blank after each comma, which FACIAL reads.")
+@click.option("--spaced", is_flag=True, help="OpenFace: a blank after each comma, which FACIAL reads.")
 @json_option
-def export(clip: str, dest: Path, form: str, layout: str, spaced: bool, as_json: bool) -> None:
+def export(clip: str, dest: Path, form: str, layout: str | None, spaced: bool, as_json: bool) -> None:
     """Write a clip's features to DEST for other tools: OpenFace's CSV, or Deng's .mat.
 
     CLIP is the beginning of the id of a clip or of features. For Deng, a DEST that does not end in .mat
@@ -42,4 +41,4 @@ def export(clip: str, dest: Path, form: str, layout: str, spaced: bool, as_json:
     if as_json:
         print_json(done.as_dict())
     else:
-        say(f"{done.path}: {done.form}, of {done.clip}")
+        say(f"{done.path}: {done.form}, of {done.features} ({done.clip})")

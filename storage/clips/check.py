@@ -16,7 +16,7 @@ from storage.errors import CorruptArtifact
 if TYPE_CHECKING:
     from storage.clips.group import ClipGroup
 
-__all__ = ["Report", "examine"]
+__all__ = ["Report", "check_complete", "examine"]
 
 _SLAB = 2**26
 
@@ -31,6 +31,19 @@ class Report:
     @property
     def content_hash(self) -> str:
         return content_of(self.digests)
+
+
+def check_complete(group: ClipGroup) -> None:
+    """Raises CorruptArtifact if a shard of a published group is gone: it would read as missing values.
+
+    One listing. What was changed in a shard is noticed by its checksums, when it is read.
+    """
+    if group.writable:
+        return
+    for name, regions in group.gaps().items():
+        start, stop = merged(regions)[0]
+        what = f"rows {start} to {stop} are missing"
+        raise CorruptArtifact(what, where=f"{group.url}/{name}", do="run its stage again to make it anew")
 
 
 def examine(group: ClipGroup, known: Mapping[str, str] | None = None) -> Report:

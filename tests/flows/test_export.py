@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,7 +14,7 @@ from scipy.io import loadmat
 from flows.cli.export import export as command
 from flows.export import export
 from storage.artifacts import Artifact, Made, produce
-from storage.errors import ConsentError, MemdubError, RequestError
+from storage.errors import ConsentError, CorruptArtifact, MemdubError, RequestError
 from storage.home import Home
 from storage.ledger import Ledger, lineage_of
 from storage.recipes import Recipe, hash_file
@@ -67,13 +68,49 @@ def test_the_file_knows_where_it_came_from(features: Artifact, root: Path) -> No
     assert parent.id == features.id
     (this,) = (row for row in ledger.rows("runs").to_pylist() if row["flow"] == "export")
     assert this["reused"] == [features.id]
+    assert this["made"] == [done.content] == [f"sha256:{hash_file(done.path)}"]
+    assert json.loads(this["arguments"])["dest"] == str(root / "a.csv")
+
+
+def test_a_folder_and_its_files_know_where_they_came_from(features: Artifact, root: Path) -> None:
+    done = export(features.id, "deng", root / "frames", home=str(root / "home"))
+    ledger = Ledger(Home(root / "home").objects)
+    files = [f"sha256:{hash_file(path)}" for path in done.path.iterdir()]
+    assert len(files) == FRAMES
+    for name in (done.content, files[0], files[-1]):
+        (parent,) = lineage_of(ledger, name).children
+        assert parent.id == features.id
+    (this,) = (row for row in ledger.rows("runs").to_pylist() if row["flow"] == "export")
+    assert this["made"] == [done.content]
+
+
+def test_broken_features_are_not_exported(features: Artifact, root: Path) -> None:
+    place = root / "home" / features.uri / "features.zarr"
+    for shard in (place / "track/pose/c/0/0", place / "track/sharpness/c/0"):
+        whole = shard.read_bytes()
+        for broken in (whole[:-1] + bytes([whole[-1] ^ 1]), None):
+            shard.write_bytes(broken) if broken else shard.unlink()
+            with pytest.raises(CorruptArtifact, match=features.id):
+                export(features.id, "openface", root / "x.csv", home=str(root / "home"))
+        shard.write_bytes(whole)
+    assert not (root / "x.csv").exists()
+
+
+@pytest.mark.parametrize("option", [{"layout": "full"}, {"spaced": True}])
+def test_options_of_another_format_are_refused(
+    features: Artifact, root: Path, option: dict[str, Any]
+) -> None:
+    with pytest.raises(RequestError, match=f"--{next(iter(option))}: means nothing to deng"):
+        export(features.id, "deng", root / "x.mat", home=str(root / "home"), **option)
+    assert not (root / "x.mat").exists()
 
 
 @pytest.mark.parametrize(
     ("name", "dest", "said"),
     [
         ("clip-none", "x.csv", "no artifact"),
-        ("", "x.csv", "begin so"),
+        ("", "x.csv", "no name was given"),
+        ("clip-", "/proc/x.csv", "cannot be written"),
         ("fit-", "x.csv", "neither a clip"),
         ("clip-", "missing/x.csv", "folder does not exist"),
         ("clip-", ".", "is a folder"),
@@ -107,3 +144,5 @@ def test_the_command(features: Artifact, root: Path) -> None:
     assert len(pd.read_csv(told["path"]).columns) == 141
     with pytest.raises(MemdubError):
         CliRunner().invoke(command, words, catch_exceptions=False)
+    words = [features.id, str(root / "c.mat"), "--to", "deng"]
+    assert features.id in CliRunner().invoke(command, words, catch_exceptions=False).output

@@ -32,22 +32,30 @@ def turned(angles: np.ndarray) -> np.ndarray:
     return about_x @ about_y @ np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
 
 
-def made_up(path: Path, frames: int = FRAMES, **attrs: object) -> ClipGroup:
-    """The group; frames in MISSING have no face."""
+def made_up(
+    path: Path,
+    frames: int = FRAMES,
+    *,
+    focal: float = FOCAL,
+    shape: np.ndarray | None = None,
+    **attrs: object,
+) -> ClipGroup:
+    """The group; frames in MISSING have no face. `focal` is the lens; poses are told for one of FOCAL."""
+    shape = head() if shape is None else shape
     rng, t = np.random.default_rng(1), np.arange(frames) / 25
     angles = np.stack([0.2 * np.sin(t), 0.4 * np.sin(1.7 * t), 0.1 * np.cos(t)], -1)
     places = np.stack([40 * np.sin(t), 20 * np.cos(t), 900 + 100 * np.sin(0.5 * t)], -1)
-    lens = np.tile([FOCAL, SIZE[0] / 2, SIZE[1] / 2], (frames, 1))
-    seen = np.stack([head() @ turned(a).T + p for a, p in zip(angles, places, strict=True)])
-    flat = seen[..., :2] * FOCAL / seen[..., 2:] + lens[:, None, 1:]
-    depth = (seen[..., 2] - places[:, None, 2]) * FOCAL / places[:, None, 2]
+    lens = np.tile([focal, SIZE[0] / 2, SIZE[1] / 2], (frames, 1))
+    seen = np.stack([shape @ turned(a).T + p for a, p in zip(angles, places, strict=True)])
+    flat = seen[..., :2] * focal / seen[..., 2:] + lens[:, None, 1:]
+    depth = (seen[..., 2] - places[:, None, 2]) * focal / places[:, None, 2]
     landmarks = np.concatenate([flat, depth[..., None]], -1)
     size = np.ptp(flat[..., 1], axis=1) * 1.4
     centre = (flat.max(1) + flat.min(1)) / 2
     arrays = {
         "track/landmarks": landmarks,
         "track/landmarks_68": landmarks[:, DLIB_IN_MESH, :2],
-        "track/pose": np.concatenate([angles, places], -1),
+        "track/pose": np.concatenate([angles, places * (1, 1, FOCAL / focal)], -1),
         "track/action_units": rng.uniform(0, 5, (frames, 17)),
         "track/action_unit_presence": rng.integers(0, 2, (frames, 18)),
         "track/gaze": np.tile([0.1, 0.2, -0.97], (frames, 2, 1)),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.io import loadmat
 
+from models.track.calibration import calibration
+from models.track.camera import Camera
 from models.track.subset68 import DLIB_IN_MESH
 from storage.clips import ClipGroup
-from storage.errors import RequestError
+from storage.errors import CorruptArtifact, RequestError
 from storage.openface import ACTION_UNITS
 from tasks._deng import deng_angles, projected
 from tasks.export import columns, export_deng, export_openface
@@ -76,6 +79,39 @@ def test_points_in_space_are_those_of_the_head(group, table):
         solid = head()[DLIB_IN_MESH] @ turned(pose[i, :3]).T + pose[i, 3:]
         told = np.stack([[table[f"{a}_{k}"][i] for k in range(68)] for a in "XYZ"], -1)
         np.testing.assert_allclose(told, solid, atol=0.3)
+
+
+@pytest.mark.parametrize("focal", [500.0, 1250.0])
+def test_openface_s_lens_sees_the_points_in_space_and_the_head_has_its_size(tmp_path, focal):
+    """Also where the clip's own lens is another: one camera for X, Y, Z and the pose."""
+    shape = calibration().face.astype(float)
+    group = made_up(tmp_path / "features.zarr", focal=focal, shape=shape)
+    table = pd.read_csv(export_openface(group, tmp_path / "full.csv", size=SIZE)).loc[SEEN]
+    solid = np.stack([table.filter(regex=f"^{axis}_").to_numpy() for axis in "XYZ"], -1)
+    plane = np.stack([table.filter(regex=rf"^{axis}_\d").to_numpy() for axis in "xy"], -1)
+    assert np.abs(Camera.of_picture(*SIZE).project(solid) - plane).max() < 0.5
+    corners = shape[DLIB_IN_MESH][[36, 45]]
+    told = np.linalg.norm(solid[:, 36] - solid[:, 45], axis=1)
+    # A turned head is seen in another perspective, so a few percent remain.
+    np.testing.assert_allclose(told, np.linalg.norm(corners[0] - corners[1]), rtol=0.04)
+    assert np.all((told > 80) & (told < 95))
+    np.testing.assert_allclose(solid[..., 2].mean(1), table["pose_Tz"], rtol=0.1)
+
+
+@pytest.mark.parametrize("write", [lambda g, d: export_openface(g, d, size=SIZE), export_deng])
+@pytest.mark.parametrize("name", ["track/landmarks_68", "fit/camera"])
+def test_what_is_missing_or_altered_is_never_written(tmp_path, write, name):
+    group = made_up(tmp_path / "features.zarr")
+    shard = next(path for path in (tmp_path / "features.zarr" / name / "c").rglob("*") if path.is_file())
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:20] + bytes([whole[20] ^ 1]) + whole[21:])
+    with pytest.raises(CorruptArtifact, match=name):
+        write(group, tmp_path / "x.mat")
+    shutil.rmtree(shard.parent)
+    with pytest.raises(CorruptArtifact, match=f"{name}: rows 0 to {FRAMES} are missing; run") as caught:
+        write(group, tmp_path / "x.mat")
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["features.zarr"]
 
 
 def test_missing_frames_are_zeros_and_the_unmeasured_is_nan(table):
@@ -177,3 +213,27 @@ def test_a_failure_leaves_nothing(group, tmp_path, monkeypatch):
     with pytest.raises(TypeError):
         export_openface(group, tmp_path / "broken.csv", size=SIZE)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_remembered_is_not_left(group, tmp_path):
+    def seal(part):
+        assert part.is_file()
+        raise InterruptedError
+
+    with pytest.raises(RequestError):
+        export_deng(group, tmp_path / "x.mat", seal=seal)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("write", [lambda g, d: export_openface(g, d, size=SIZE), export_deng])
+def test_places_that_cannot_be_written(group, tmp_path, write):
+    (tmp_path / "file").write_text("mine")
+    for dest, said in (
+        ("/proc/x.mat", "cannot be written"),
+        (tmp_path / "file" / "x.mat", "is a file, not a folder"),
+        (tmp_path / ("x" * 300), "cannot be written"),
+    ):
+        with pytest.raises(RequestError, match=said) as caught:
+            write(group, dest)
+        assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
