@@ -13,6 +13,7 @@ Refinements worth knowing:
 - `Speaker.meet` hears of the whole template before it draws: a canvas has one scale a shot.
 - `View.run` changes where the picture jumps: whoever keeps a state over frames begins it anew there.
 - `Trainee.helpers` are moved to the device with the networks, but neither trained nor saved.
+- The engine judges before the first step too: general weights that training spoils are what is kept.
 - Every tensor of a batch has the batch as its first axis: several devices share it by cutting there.
 """
 
@@ -204,6 +205,7 @@ class Method(Protocol):
     """A talking-face system. Its configuration is a frozen dataclass with `as_dict` and `from_dict`."""
 
     name: str
+    version: int  # counts up when the same configuration would train to other weights
 
     def config(self, preset: str) -> Any:
         """Presets: smoke, cpu, gpu; ValueError for others."""
@@ -220,7 +222,7 @@ class Method(Protocol):
     def trainee(self, stage: str, config: Any, bundle: Bundle, start: Mapping[str, Tensor] | None) -> Trainee:
         """Networks of a stage with its material; `start`: general weights by NETWORK/PARAMETER.
 
-        New networks are seeded by `bundle.about.seed`; `bundle.about.plan` changes single numbers of the plan.
+        Torch is seeded from the bundle when this is called; the plan is `bundle.plan(the preset's)`.
         """
         ...
 

@@ -26,6 +26,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.training.plan import Plan
+
 __all__ = ["HELD_OUT", "TRAIN", "About", "Bundle", "Segment", "filling_bundle", "write_bundle"]
 
 TRAIN, HELD_OUT = "train", "held_out"
@@ -46,7 +48,7 @@ _NAMES = {np.dtype(kind): name for name, kind in _TYPES.items()}
 
 
 class Segment(NamedTuple):
-    """Rows [start, stop) of one clip without a gap; `first` is the row of the clip's own clock it begins at."""
+    """Rows [start, stop) of one clip without a gap; `first` is the row of the clip's own clock."""
 
     clip: str
     start: int
@@ -119,6 +121,10 @@ class Bundle:
         """A copy of rows, as a tensor."""
         return torch.from_numpy(np.array(self.arrays[name][rows]))
 
+    def plan(self, usual: Plan) -> Plan:
+        """The usual plan with this bundle's seed and its changes."""
+        return usual.changed({"seed": self.about.seed, **self.about.plan})
+
     def start(self) -> dict[str, Tensor] | None:
         """The weights that training starts from, if the bundle brings any."""
         found = {
@@ -152,7 +158,7 @@ def write_bundle(path: Path | str, about: About, arrays: Mapping[str, NDArray[An
 def filling_bundle(
     path: Path | str, about: About, shapes: Mapping[str, tuple[Sequence[int], Any]]
 ) -> Iterator[dict[str, NDArray[Any]]]:
-    """Arrays of these shapes and types to be filled in place, of any size; the file appears when all is done."""
+    """Arrays to be filled in place, of any size; the file appears when all is done."""
     target = Path(path)
     beside = target.with_name(f"{target.name}.{os.getpid()}.part")
     header, size = _header(about, shapes)

@@ -18,7 +18,7 @@ class Plan:
 
     steps: int
     batch: int
-    # Share of the steps in which rates rise from nothing; then they fall along a cosine to `floor` of themselves.
+    # Share of the steps in which rates rise; then they fall along a cosine to `floor` of themselves.
     warm_up: float = 0.02
     floor: float = 0.05
     # Gradients of an optimiser's parameters longer than this are shortened; 0 leaves them.
