@@ -35,6 +35,8 @@ class Averages:
     @torch.no_grad()
     def follow(self, step: int) -> None:
         """After a step: what is young follows fast, so that the beginning is soon forgotten."""
+        if not self.values:
+            return
         keep = min(1 - 1 / max(self._steps, 1.0), (step + 1) / (step + 10))
         floating = [name for name, value in self.values.items() if value.dtype.is_floating_point]
         torch._foreach_lerp_(

@@ -175,7 +175,7 @@ class _Run:
         _stand_still(self.networks, self.learners)
         self.averages = Averages(self.trainee.networks, self.trainee.averaged, self.plan.averaged_steps)
         self.whole = self.place.joined(_Whole(self.trainee))
-        self.saved_at = time.monotonic()
+        self.saved_at, self.saved_step = time.monotonic(), -1
         self.looked_at = 0.0
 
     @property
@@ -214,7 +214,7 @@ class _Run:
             self.ears.say(f"goes on after step {self.counts.step} of {self.plan.steps}")
 
     def save(self) -> None:
-        if not self.place.leads:
+        if not self.place.leads or self.saved_step == self.counts.step:
             return
         with self.clock.times("save"):
             counts = {**vars(self.counts), "seconds": self.counts.seconds + self.clock.elapsed}
@@ -227,7 +227,7 @@ class _Run:
             for name, optimiser in self.optimisers.items():
                 state.put(f"optimiser/{name}", optimiser_tensors(optimiser))
             save_state(self.folder, state)
-        self.saved_at = time.monotonic()
+        self.saved_at, self.saved_step = time.monotonic(), self.counts.step
 
     # The course -----------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ __all__ = ["Patience"]
 
 
 class Patience:
-    """While it lasts, the first SIGINT or SIGTERM only sets `asked`; the second one acts as always."""
+    """While it lasts, the first signal to end only sets `asked`; the second one acts as always."""
 
     def __init__(self) -> None:
         self.asked: int | None = None
@@ -20,8 +20,10 @@ class Patience:
     def __enter__(self) -> Patience:
         # Only the main thread may set handlers; elsewhere the state that was written last has to do.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._heard)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                # Under nohup the hang-up is ignored, and stays so.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._heard)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -74,7 +74,7 @@ class TinyTrainee:
     def judge(self) -> dict[str, float]:
         rows, device = self.bundle.rows(HELD_OUT), device_of(self.networks["body"])
         batch = {name: self.bundle.tensor(name, rows).to(device) for name in ("speech", "expression")}
-        return {"loss": float(self.losses("all", batch)["loss"])}
+        return {"loss": float(self.losses("all", batch)["loss"].detach())}
 
 
 class TinyMethod:
