@@ -63,6 +63,7 @@ class Stage(NamedTuple):
     personal: bool  # trained on one identity, from general weights where there are any
     arrays: tuple[str, ...]  # what its bundle must hold
     general: str | None = None  # bundled weights (models/weights) that it starts from
+    side: int = 0  # of the canvases in its bundle, pixels; 0 where it has none
 
 
 class Turn(NamedTuple):

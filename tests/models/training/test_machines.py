@@ -21,15 +21,19 @@ REPOSITORY = Path(__file__).parents[3]
 
 # `python -m models.train` where nothing but torch, numpy, safetensors and the standard library can be found.
 BARE = """
-import importlib.abc, runpy, sys
+import runpy, sys
 # What pip installs with torch itself.
-ALONG = {"typing_extensions", "sympy", "mpmath", "networkx", "jinja2", "markupsafe", "fsspec", "filelock"} | {"torchgen", "functorch"}
-ALLOWED = {"torch", "numpy", "safetensors", "models", "tests"} | ALONG | set(sys.stdlib_module_names)
-class Bare(importlib.abc.MetaPathFinder):
+ALONG = {"typing_extensions", "sympy", "mpmath", "networkx", "jinja2", "markupsafe", "fsspec", "filelock"}
+ALLOWED = {"torch", "torchgen", "functorch", "numpy", "safetensors", "models", "tests"} | ALONG
+ALLOWED |= set(sys.stdlib_module_names)
+class Bare:
+    def __init__(self, finder):
+        self.finder = finder
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] not in ALLOWED:
-            raise ModuleNotFoundError(f"{name} is not on a bare machine")
-sys.meta_path.insert(0, Bare())
+        top = name.partition(".")[0]
+        if top in ALLOWED or top.startswith("_"):
+            return self.finder.find_spec(name, path, target)
+sys.meta_path = [Bare(finder) for finder in sys.meta_path]
 import torch
 torch.set_num_threads(1)
 from tests.helpers import tiny_method
