@@ -25,14 +25,17 @@ def _window(channels: int, like: Tensor) -> Tensor:
 
 def ssim(a: Tensor, b: Tensor, span: float = 2.0) -> Tensor:
     """Structural similarity at every pixel (B, C, H - 10, W - 10); `span` is the range of values."""
+    a, b = a.float(), b.float()
     window, channels = _window(a.shape[1], a), a.shape[1]
 
     def around(x: Tensor) -> Tensor:
         return functional.conv2d(x, window, groups=channels)
 
-    one, two = around(a), around(b)
-    spread_a, spread_b = around(a * a) - one**2, around(b * b) - two**2
-    both = around(a * b) - one * two
+    # Spreads are small differences of squares: half precision would lose them.
+    with torch.autocast(a.device.type, enabled=False):
+        one, two = around(a), around(b)
+        spread_a, spread_b = around(a * a) - one**2, around(b * b) - two**2
+        both = around(a * b) - one * two
     c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
     return ((2 * one * two + c1) * (2 * both + c2)) / ((one**2 + two**2 + c1) * (spread_a + spread_b + c2))
 
