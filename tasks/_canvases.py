@@ -23,14 +23,13 @@ from models.canvas import masks, mesh_pictures, places, sample
 from models.methods import Stage
 from models.morphable.builtin import builtin
 from models.training import TRAIN, About, Segment, filling_bundle
-from storage import clips
 from storage.artifacts import Artifact
 from storage.errors import RequestError
 from storage.home import Home
 from storage.media import VideoReader
-from tasks.chain import url_of
 from tasks.extract import video_of
 from tasks.material import Cut, Material, require_material, seconds_of
+from tasks.remember import open_memory
 
 __all__ = ["write_canvases"]
 
@@ -176,13 +175,13 @@ def _slots(home: Home, memory: Artifact | None, clips_of: Sequence[_Clip]) -> di
     """Keys and rows of the slots that were taken from the bundle's own frames."""
     if memory is None:
         raise RequestError("this stage needs a memory", do="`memdub remember` first")
-    group = clips.open_clip(url_of(home, memory))
-    keys, frames = group.read("memory/keys"), group.read("memory/frame")
+    kept_mouths = open_memory(home, memory)
     by_clip = {one.material.clip.id: one.row_of for one in clips_of}
-    named = [str(name) for name in group.read("memory/clip")]
+    owners = [by_clip.get(kept_mouths.clips[number]) for number in kept_mouths.clip]
     rows = np.array(
-        [by_clip[name][frame] if name in by_clip else -1 for name, frame in zip(named, frames, strict=True)]
+        [-1 if of is None else of[frame] for of, frame in zip(owners, kept_mouths.frame, strict=True)]
     )
+    keys = kept_mouths.keys
     # What lies outside the cut is not to be known to training: neither its picture nor its shape.
     kept = rows >= 0
     if not kept.any():
