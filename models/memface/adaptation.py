@@ -1,0 +1,173 @@
+"""What general weights are told of a person before they are trained: when, around what, how far.
+
+From a few seconds on: by how much this person's lips run ahead of the sound, and the mean and the gain of
+every coefficient. On top of that a linear reading of the sound and of the last layer is solved, as strong as
+the material supports. All of it is chosen inside the rows that are given. Called when a personal training
+begins.
+
+Shape legend: N rows, W width, E expression coefficients, D numbers that are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.memface.network_expression import BANDS, FEATURES, ExpressionNet, even
+
+__all__ = ["Material", "adapt", "led"]
+
+Runs = Sequence[tuple[int, int]]
+_RIDGES = (300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0)
+_TRUSTS = (1.0, 4.0, 16.0)  # in what general training learned, against a raw sound's numbers
+_FOLDS = 5
+_GAIN_DOUBT = 50.0  # rows that speak for a gain of one
+
+
+class Material(NamedTuple):
+    """A person's rows, as a bundle has them."""
+
+    speech: Tensor  # (N, 2, 31)
+    mel: Tensor | None  # (N, 2, 80)
+    expression: Tensor  # (N, E)
+    trust: Tensor  # (N,)
+
+
+def led(rows: Tensor, runs: Runs, lead: int) -> Tensor:
+    """Rows (N, 2, F) read `lead` half rows later, within their runs; the ends hold on."""
+    out = rows.clone()
+    for start, stop in runs:
+        flat = rows[start:stop].flatten(0, 1)
+        at = (torch.arange(len(flat)) + lead).clamp(0, len(flat) - 1)
+        out[start:stop] = flat[at].reshape(stop - start, 2, -1)
+    return out
+
+
+@torch.no_grad()
+def adapt(
+    net: ExpressionNet, own: Material, runs: Runs, others: Runs = (), mouth: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Change `net` in place by what the runs say; gives all rows of speech and of evened log-mel to be read.
+
+    `others` are runs that tell nothing, because they are held out, but are to be read alike. `mouth` (E, K)
+    says what a coefficient moves: strengths are chosen by misses there.
+    """
+    net.eval()
+    whole = [*runs, *others]
+    rows = torch.cat([torch.arange(start, stop) for start, stop in runs])
+    known = rows[own.trust[rows] > 0]
+    reach = net.config.furthest_lead
+    scored = {
+        k: _score(net, led(own.speech, whole, k), own.expression, runs, known)
+        for k in range(-reach, reach + 1)
+    }
+    net.lead.fill_(max(scored, key=lambda k: scored[k]))
+    speech = led(own.speech, whole, int(net.lead))
+    mel = None if own.mel is None else _evened(led(own.mel, whole, int(net.lead)), whole)
+    net.mel.fill_(mel is not None)
+    _solve(net, speech, mel, own.expression[known], runs, known, mouth)
+    return speech, mel
+
+
+def _evened(mel: Tensor, runs: Runs) -> Tensor:
+    out = torch.zeros(len(mel), BANDS)
+    for start, stop in runs:
+        out[start:stop] = even(mel[start:stop].mean(1), torch.ones(stop - start))
+    return out
+
+
+def _hidden(net: ExpressionNet, speech: Tensor, runs: Runs) -> Tensor:
+    """(N, W), zeros outside the runs."""
+    out = torch.zeros(len(speech), net.config.width)
+    for start, stop in runs:
+        first = torch.zeros(1, dtype=torch.int64)
+        out[start:stop] = net.hidden(speech[None, start:stop], torch.ones(1, stop - start), first)[0]
+    return out
+
+
+def _score(net: ExpressionNet, speech: Tensor, expression: Tensor, runs: Runs, known: Tensor) -> float:
+    """How alike prediction and truth move: explained variance summed over coefficients."""
+    found = net.out(_hidden(net, speech, runs)[known]) * net.scale * net.chosen
+    wanted = expression[known] * net.chosen
+    found, wanted = found - found.mean(0), wanted - wanted.mean(0)
+    together = (found * wanted).sum(0)
+    return float((together.clamp(min=0) ** 2 / (found**2).sum(0).clamp(min=1e-6)).sum())
+
+
+def _read(net: ExpressionNet, speech: Tensor, mel: Tensor | None, runs: Runs) -> Tensor:
+    """(N, D): what the own reading reads of each row, standardised by what is set in `net`."""
+    taps = 2 * net.config.taps + 1
+    out = torch.zeros(len(speech), taps * (2 * FEATURES + BANDS))
+    for start, stop in runs:
+        bands = None if mel is None else mel[None, start:stop]
+        heard = net.heard(speech[None, start:stop], torch.ones(1, stop - start), bands)[0]
+        out[start:stop] = heard.unfold(1, taps, 1).permute(1, 0, 2).flatten(1)
+    return out
+
+
+def _solve(
+    net: ExpressionNet,
+    speech: Tensor,
+    mel: Tensor | None,
+    expression: Tensor,
+    runs: Runs,
+    known: Tensor,
+    mouth: Tensor | None,
+) -> None:
+    """The general last layer with gains, plus what ridge regression on it and on the sound adds."""
+    net.mean.copy_(expression.mean(0))
+    wanted = (expression - net.mean) / net.scale
+    hidden = _hidden(net, speech, runs)[known]
+    middle = hidden.mean(0)
+    deep = hidden - middle
+    gained = net.out.weight * _gains(deep @ net.out.weight.T, wanted)[:, None]
+    _standardise(net, speech, mel, runs, known)
+    wide = _read(net, speech, mel, runs)[known]
+    left = wanted - deep @ gained.T
+    scale = deep.std(0).mean().clamp(min=1e-6)
+    moves = torch.diag(net.scale * net.chosen) @ (torch.eye(len(net.scale)) if mouth is None else mouth)
+    trust, ridge = _strengths(deep / scale, wide, left @ moves)
+    x = torch.cat([trust * deep / scale, wide], 1)
+    solved = x.T @ torch.linalg.solve(x @ x.T + ridge * torch.eye(len(x)), left)
+    width = deep.shape[1]
+    net.out.weight.copy_(gained + (trust / scale * solved[:width]).T)
+    net.out.bias.copy_(-(net.out.weight @ middle) - wide.mean(0) @ solved[width:])
+    taps = 2 * net.config.taps + 1
+    net.own.weight.copy_(solved[width:].T.reshape(-1, 2 * FEATURES + BANDS, taps))
+
+
+def _standardise(net: ExpressionNet, speech: Tensor, mel: Tensor | None, runs: Runs, known: Tensor) -> None:
+    net.own_mean.zero_()
+    net.own_scale.fill_(1)
+    taps = net.config.taps
+    wide = _read(net, speech, mel, runs)[known].reshape(len(known), -1, 2 * taps + 1)[..., taps]
+    net.own_mean.copy_(wide.mean(0))
+    net.own_scale.copy_(wide.std(0).clamp(min=0.05))
+
+
+def _gains(found: Tensor, wanted: Tensor) -> Tensor:
+    doubt = _GAIN_DOUBT * found.var(0)
+    gain = ((found * wanted).sum(0) + doubt) / ((found**2).sum(0) + doubt).clamp(min=1e-6)
+    return gain.clamp(0.0, 3.0)
+
+
+def _strengths(deep: Tensor, wide: Tensor, left: Tensor) -> tuple[float, float]:
+    """Trust and ridge that do best on parts of the material, each held out in turn."""
+    parts = torch.arange(len(deep)).tensor_split(_FOLDS)
+    inside, outside = deep @ deep.T, wide @ wide.T
+    missed = {}
+    for trust in _TRUSTS:
+        alike = trust**2 * inside + outside
+        total = torch.zeros(len(_RIDGES))
+        for k, part in enumerate(parts):
+            rest = torch.cat([one for i, one in enumerate(parts) if i != k])
+            values, vectors = torch.linalg.eigh(alike[rest][:, rest])
+            turned, back = vectors.T @ left[rest], alike[part][:, rest] @ vectors
+            for i, ridge in enumerate(_RIDGES):
+                guess = back @ (turned / (values.clamp(min=0) + ridge)[:, None])
+                total[i] += ((left[part] - guess) ** 2).sum()
+        missed |= {(trust, ridge): float(total[i]) for i, ridge in enumerate(_RIDGES)}
+    return min(missed, key=lambda one: missed[one])
