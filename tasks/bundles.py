@@ -60,7 +60,7 @@ def write_stage_bundle(
 
 
 def expression_rows(materials: Sequence[Material], cut: Cut) -> tuple[list[Segment], dict[str, F32]]:
-    """Sound and expression at 25 a second: speech (N, 2, 31), expression (N, 64), trust (N,)."""
+    """At 25 a second: speech (N, 2, 31), mel (N, 2, 80), expression (N, 64), trust (N,)."""
     segments: list[Segment] = []
     parts: list[dict[str, F32]] = []
     at = 0
@@ -86,7 +86,12 @@ def _rows_of(one: Material) -> tuple[dict[str, F32], NDArray[np.int64]]:
     expression = np.nan_to_num(one.fit("expression"))
     trust = np.minimum(one.trust[low], one.trust[high])
     mixed = expression[low] * (1 - part[:, None]) + expression[high] * part[:, None]
-    rows = {"speech": _speech(one, count), "expression": mixed, "trust": np.where(usable, trust, 0)}
+    rows = {
+        "speech": _speech(one, count),
+        "mel": _mel(one, count),
+        "expression": mixed,
+        "trust": np.where(usable, trust, 0),
+    }
     return {name: np.asarray(value, np.float32) for name, value in rows.items()}, np.where(
         usable, one.shot[low], -1
     )
@@ -103,6 +108,17 @@ def _speech(one: Material, count: int) -> F32:
     loud, voice = heard("loudness"), heard("voice")
     symbols = heard("deepspeech", log_probabilities=True)
     return np.concatenate([symbols, loud[:, None], voice[:, None]], 1).reshape(count, 2, 31)
+
+
+def _mel(one: Material, count: int) -> F32:
+    """(count, 2, 80): log-mel at the same times; its rows are centred on j / 80 s."""
+    rows = one.group.read("audio/mel")
+    at = ((np.arange(2 * count) + 0.5) / 50.0 + one.sound_late_s) * 80.0
+    at = np.clip(at, 0, len(rows) - 1)
+    low = np.minimum(at.astype(int), max(len(rows) - 2, 0))
+    part = (at - low)[:, None]
+    read = rows[low] * (1 - part) + rows[np.minimum(low + 1, len(rows) - 1)] * part
+    return np.asarray(read, np.float32).reshape(count, 2, -1)
 
 
 def _check(path: Path, stage: Stage) -> None:
