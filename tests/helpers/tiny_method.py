@@ -26,18 +26,20 @@ class TinyConfig:
     width: int = 12
     dropout: float = 0.1
     steps: int = 60
+    drawing: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 class TinyTrainee:
-    """Learns rows of `expression` from `speech`; the odd steps of the first half are the memory's."""
+    """Learns rows of one array from another's; the odd steps of the first half are the memory's."""
 
     averaged = ("body",)
 
     def __init__(self, config: TinyConfig, bundle: Bundle, start: Mapping[str, Tensor] | None) -> None:
-        size, out = bundle["speech"][0].size, bundle["expression"].shape[1]
+        self.names = ("speech", "expression") if "speech" in bundle else ("key", "key")
+        size, out = bundle[self.names[0]][0].size, bundle[self.names[1]].shape[1]
         body = nn.Sequential(nn.Linear(size, config.width), nn.Tanh(), nn.Dropout(config.dropout))
         self.networks = {"body": body, "memory": nn.Sequential(nn.Linear(config.width, out))}
         self.helpers = {"still": nn.Linear(out, out)}
@@ -63,17 +65,17 @@ class TinyTrainee:
     def batch(self, step: int, draw: torch.Generator) -> dict[str, Tensor]:
         rows = self.bundle.rows(TRAIN)
         chosen = rows[torch.randint(len(rows), (self.plan.batch,), generator=draw).numpy()]
-        return {name: self.bundle.tensor(name, chosen) for name in ("speech", "expression")}
+        return {name: self.bundle.tensor(name, chosen) for name in self.names}
 
     def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        hidden = self.networks["body"](batch["speech"].flatten(1))
+        hidden = self.networks["body"](batch[self.names[0]].flatten(1))
         told = self.networks["memory"](hidden)
-        loss = functional.mse_loss(told.float(), batch["expression"])
+        loss = functional.mse_loss(told.float(), batch[self.names[1]])
         return {"loss": loss, "size": hidden.abs().mean()}
 
     def judge(self) -> dict[str, float]:
         rows, device = self.bundle.rows(HELD_OUT), device_of(self.networks["body"])
-        batch = {name: self.bundle.tensor(name, rows).to(device) for name in ("speech", "expression")}
+        batch = {name: self.bundle.tensor(name, rows).to(device) for name in self.names}
         return {"loss": float(self.losses("all", batch)["loss"].detach())}
 
 
@@ -84,13 +86,15 @@ class TinyMethod:
     def config(self, preset: str) -> TinyConfig:
         if preset not in ("smoke", "cpu", "gpu"):
             raise ValueError(f"no preset {preset!r}")
-        return TinyConfig()
+        return TinyConfig(drawing=preset == "gpu")
 
     def config_from(self, told: Mapping[str, Any]) -> TinyConfig:
         return TinyConfig(**told)
 
     def stages(self, config: TinyConfig) -> tuple[Stage, ...]:
-        return (Stage("expression", True, ("speech", "expression")),)
+        canvases = ("target", "mask", "key", "slot_keys", "slot_patches", "slot_rows")
+        rows = Stage("expression", True, ("speech", "expression"))
+        return (rows, Stage("renderer", True, canvases, side=32)) if config.drawing else (rows,)
 
     def trainee(
         self, stage: str, config: TinyConfig, bundle: Bundle, start: Mapping[str, Tensor] | None
