@@ -48,7 +48,7 @@ __all__ = [
 
 F32 = NDArray[np.float32]
 VERSION = 1
-_FIT = ("identity", "expression", "rotation", "translation", "camera", "error")
+_FIT = ("identity", "expression", "rotation", "translation", "camera")
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,8 @@ def frames_of(group: ClipGroup, side: int, identity: F32 | None = None) -> Frame
         side,
     )
     sharpness, confidence = (group.read(f"track/{name}") for name in ("sharpness", "confidence"))
-    return Frames(keys, at, sharpness, confidence, fit["error"], fit["rotation"])
+    error = group.read("fit/error") if "fit/error" in group.names else np.zeros(len(seen), np.float32)
+    return Frames(keys, at, sharpness, confidence, error, fit["rotation"])
 
 
 def identity_of(groups: Sequence[ClipGroup]) -> F32:

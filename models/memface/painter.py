@@ -13,74 +13,19 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from models.canvas import masks, matched, mesh_pictures, mouth_box, places, sample
+from models.canvas import matched, mouth_box, sample
+from models.canvas.template import Canvases
 from models.memface.config_renderer import RendererConfig
 from models.memface.network_renderer import Renderer, conditions
-from models.memory.explicit import nearest
-from models.methods import Drawn, Fit, Person, Template, View
-from models.morphable.builtin import builtin
+from models.memory.reading import found, keys_of, sized
+from models.methods import Drawn, Person, Template, View
 from models.networks.blocks import pictures_in, pictures_out
 from models.training import load_network
 
-__all__ = ["Canvases", "Painter", "keys_of", "light_of_shots", "sized"]
+__all__ = ["Painter"]
 
 _AT_ONCE = 64  # slots that are encoded together
-
-
-def keys_of(identity: Tensor, expression: Tensor) -> Tensor:
-    """Canonical mouth vertices (B, 120) of expressions (B, 64)."""
-    rows = builtin().mouth_vertices(identity.numpy(), expression.float().numpy())
-    return torch.from_numpy(rows).flatten(1)
-
-
-def sized(patches: Tensor, side: int) -> Tensor:
-    """Remembered canvases (M, P, P, 3) uint8 at another size."""
-    if patches.shape[1] == side:
-        return patches
-    fine = patches.permute(0, 3, 1, 2).float()
-    small = functional.interpolate(fine, (side, side), mode="bicubic", antialias=True, align_corners=False)
-    return small.add_(0.5).clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-
-
-def light_of_shots(light: Tensor, shot: Tensor, seen: Tensor) -> Tensor:
-    """Each frame's light (T, 27): the usual one of its shot, which knows nothing of any frame's mouth."""
-    out = torch.zeros_like(light)
-    for number in shot[seen.bool()].unique().tolist():
-        mine = shot == number
-        out[mine] = light[mine & seen.bool()].median(0).values
-    return out
-
-
-class Canvases:
-    """Where a template's canvases lie, and what is drawn on them from its pose alone."""
-
-    def __init__(self, person: Person, template: Template, side: int) -> None:
-        fit = template.fit
-        self.person, self.side = person, side
-        self.places = places(
-            person.identity,
-            fit.rotation,
-            fit.translation,
-            fit.camera,
-            template.shot,
-            template.seen,
-            template.rate,
-            side,
-        )
-        self.light = light_of_shots(fit.light, template.shot, template.seen)
-
-    def alpha(self, fit: Fit, at: Tensor) -> Tensor:
-        """Masks (B, S, S) at places (B, 2, 3)."""
-        person = self.person
-        return masks(person.identity, fit.rotation, fit.translation, fit.camera, at, self.side)
-
-    def mesh(self, fit: Fit, expression: Tensor, light: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
-        """Mesh pictures and covers with these expressions (B, 64)."""
-        person = self.person
-        pose = (fit.rotation, fit.translation, fit.camera)
-        return mesh_pictures(person.identity, person.texture, expression, *pose, light, at, self.side)
 
 
 class Painter:
@@ -163,15 +108,6 @@ class Painter:
         distances, slots = found(keys, self._keys, self.config.found)
         slots = slots.to(self.device)
         return self.network.read(tuple(f[slots] for f in self._bank), distances.to(self.device))
-
-
-def found(keys: Tensor, slots: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Distances (B, k + 1), of which the last only bounds the others, and slots (B, k)."""
-    distances, which = nearest(keys, slots, count + 1)
-    if distances.shape[1] <= count:
-        room = distances.new_full((len(distances), 1), torch.inf)
-        distances = torch.cat([distances, room], 1)
-    return distances, which[:, : distances.shape[1] - 1]
 
 
 def _runs(run: Tensor) -> list[tuple[int, int]]:

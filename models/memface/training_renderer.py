@@ -19,7 +19,8 @@ from models.losses import Perception
 from models.memface.config_renderer import RendererConfig
 from models.memface.losses_renderer import drawing, judged, of_mouth, telling
 from models.memface.network_renderer import Renderer, conditions
-from models.memory.explicit import excluded, first_temperature, nearest
+from models.memory.explicit import excluded, first_temperature
+from models.memory.reading import found
 from models.methods import Turn
 from models.networks import PatchDiscriminator
 from models.networks.blocks import pictures_in
@@ -186,11 +187,7 @@ class _Slots:
         at = torch.from_numpy(rows)
         hidden = excluded(at, self.rows, self.around)
         hidden |= self._held_out[at][:, None] & self._held_out[self.rows][None]
-        distances, slots = nearest(keys, self.keys, self.found + 1, hidden)
-        if distances.shape[1] <= self.found:  # fewer slots than are read: none bounds them
-            room = distances.new_full((len(distances), 1), torch.inf)
-            distances = torch.cat([distances, room], 1)
-        return distances, slots[:, : distances.shape[1] - 1]
+        return found(keys, self.keys, self.found, hidden)
 
 
 def _windows(runs: Sequence[tuple[int, int]], length: int) -> np.ndarray:

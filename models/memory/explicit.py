@@ -51,25 +51,6 @@ class _Chosen:
         one = int(self.least.argmin())
         return one, int(self.who[one]), float(self.least[one])
 
-    def without(self, gone: int) -> float:
-        """The smallest distance, were one not there."""
-        least = self.least.copy()
-        least[gone] = np.inf
-        for row in np.flatnonzero(self.who == gone):
-            if row != gone:
-                least[row] = np.partition(self.between[row], 1)[1] if self._ties(row) else self._next(row)
-        return float(least.min())
-
-    def _ties(self, row: int) -> bool:
-        return bool((self.between[row] == self.least[row]).sum() > 1)
-
-    def _next(self, row: int) -> float:
-        kept = self.between[row, self.who[row]]
-        self.between[row, self.who[row]] = np.inf
-        found = float(self.between[row].min())
-        self.between[row, self.who[row]] = kept
-        return found
-
     def replace(self, at: int, key: F32, distance: F32) -> None:
         """Put another key in a place; `distance` (N,) is its squared distance to all."""
         self.keys[at], self.square[at] = key, key @ key
@@ -133,18 +114,17 @@ def _one_round(
 ) -> bool:
     swapped = False
     one, other, least = chosen.pair()
-    without = chosen.without(one), chosen.without(other)
     for frame in offered:
         distance = square[frame] + chosen.square - 2 * (chosen.keys @ keys[frame])
         first, second = _two_least(distance, one, other)
-        gains = min(without[0], first), min(without[1], second)
-        if max(gains) <= least * (1 + 1e-6):
+        # Whoever is farther from all others than these two from each other: the smallest distance does not
+        # shrink, and one pair fewer has it. Asking it to grow at once would stop where there are duplicates.
+        if max(first, second) <= least * (1 + 1e-6) + 1e-9:
             continue
-        gone = one if gains[0] >= gains[1] else other
+        gone = one if first >= second else other
         chosen.replace(gone, keys[frame], np.maximum(distance, 0))
         rows[gone], swapped = frame, True
         one, other, least = chosen.pair()
-        without = chosen.without(one), chosen.without(other)
         history.append(least)
         if told is not None:
             told(int(frame))
@@ -192,9 +172,13 @@ def _leaps(keys: F32, finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
     out = np.zeros(len(keys), bool)
     flat = keys.reshape(len(keys), -1)
     inner = finite[:-2] & finite[1:-1] & finite[2:]
-    bend = np.linalg.norm(flat[1:-1] - (flat[:-2] + flat[2:]) / 2, axis=1)
-    if inner.any():
-        out[1:-1] = inner & (bend > 6 * max(float(np.median(bend[inner])), 1e-3))
+    if not inner.any():
+        return out
+    bend = np.zeros(len(keys))
+    bend[1:-1] = np.where(inner, np.linalg.norm(flat[1:-1] - (flat[:-2] + flat[2:]) / 2, axis=1), 0)
+    usual = max(float(np.median(bend[1:-1][inner])), 1e-3)
+    # Those beside a leap bend half as much, and are innocent.
+    out[1:-1] = (bend[1:-1] > 6 * usual) & (bend[1:-1] >= np.maximum(bend[:-2], bend[2:]))
     return out
 
 
