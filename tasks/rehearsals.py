@@ -1,6 +1,6 @@
 """Speech with the faces that go with it, of many made-up people: what a general model of lips is trained on.
 
-    python -m tasks.rehearsals FOLDER [--takes 240]
+    python -m tasks.rehearsals FOLDER [--takes 200]
 
 Nothing is rendered. A take is one person of the puppets' kind, speaking a voice and a language of its own
 for some 40 seconds, through a room, a microphone and noise. Its landmarks, known exactly, are seen through
@@ -48,7 +48,18 @@ from tasks.acoustic.voices import Said, Speaker, said, speakers
 from tasks.audio import AudioBackend, features_of, find_backend
 from tasks.threads import one_thread
 
-__all__ = ["FPS", "Plan", "Take", "heard_rows", "make", "rehearsed", "seen_rows", "takes", "write_general"]
+__all__ = [
+    "FPS",
+    "Plan",
+    "Take",
+    "heard_rows",
+    "landmarks_in_film",
+    "make",
+    "rehearsed",
+    "seen_rows",
+    "takes",
+    "write_general",
+]
 
 F32 = NDArray[np.float32]
 _log = logging.getLogger(__name__)
@@ -65,7 +76,7 @@ _WATCHED = 256
 class Plan:
     """How much is rehearsed."""
 
-    takes: int = 240
+    takes: int = 200
     seconds: float = 40.0
     seed: int = 0
     # Of the distance between the eyes: a tracker's error from frame to frame, and one that stays.
@@ -177,7 +188,7 @@ def _staged(
 
 def _levelled(sound: F32, draw: np.random.Generator) -> F32:
     loud = float(np.sqrt(np.mean(sound**2))) + 1e-9
-    return np.clip(sound * (10 ** draw.uniform(-2.0, -0.8) / loud), -1, 1).astype(np.float32)
+    return np.asarray(np.clip(sound * (10 ** draw.uniform(-2.0, -0.8) / loud), -1, 1), np.float32)
 
 
 def _through(sound: F32, draw: np.random.Generator) -> F32:
@@ -244,6 +255,7 @@ def landmarks_in_film(seed: int, motion: Performance) -> F32:
     return np.stack(rows).astype(np.float32)
 
 
+@one_thread()
 def seen_rows(landmarks: F32, plan: Plan, draw: np.random.Generator) -> tuple[F32, F32]:
     """(T, 64) expressions and (80,) identity that extraction's fit gives for landmarks seen like this."""
     model, settings = builtin(), FitSettings()
@@ -278,7 +290,7 @@ def _blurred(landmarks: F32, plan: Plan, draw: np.random.Generator) -> F32:
     quick = draw.standard_normal((len(landmarks) + 4, *landmarks.shape[1:]))
     weights = np.array([1, 2, 3, 2, 1]) / np.sqrt(19)
     moving = sum(w * quick[k : k + len(landmarks)] for k, w in enumerate(weights))
-    return (landmarks + still + plan.jitter * eyes * moving).astype(np.float32)
+    return np.asarray(landmarks + still + plan.jitter * eyes * moving, np.float32)
 
 
 def heard_rows(sound: F32, frames: int, backend: AudioBackend) -> F32:

@@ -67,7 +67,7 @@ def adapt(
     net.lead.fill_(max(scored, key=lambda k: scored[k]))
     speech = led(own.speech, whole, int(net.lead))
     mel = None if own.mel is None else _evened(led(own.mel, whole, int(net.lead)), whole)
-    net.mel.fill_(mel is not None)
+    net.reads.fill_(1 if mel is None else 2)
     _solve(net, speech, mel, own.expression[known], runs, known, mouth)
     return speech, mel
 
@@ -158,7 +158,7 @@ def _strengths(deep: Tensor, wide: Tensor, left: Tensor) -> tuple[float, float]:
     """Trust and ridge that do best on parts of the material, each held out in turn."""
     parts = torch.arange(len(deep)).tensor_split(_FOLDS)
     inside, outside = deep @ deep.T, wide @ wide.T
-    missed = {}
+    missed: dict[tuple[float, float], float] = {}
     for trust in _TRUSTS:
         alike = trust**2 * inside + outside
         total = torch.zeros(len(_RIDGES))

@@ -44,8 +44,8 @@ class ExpressionConfig:
     decay: float = 0.01
     alternating: float = 0.5  # [code] first part of the steps in which memory and the rest take turns
     window: int = 100  # [ours] rows of a window
-    batch: int = 32  # [ours]; [code] 16
-    steps: int = 3000  # [ours]; notes propose 100,000
+    batch: int = 16  # [code]
+    steps: int = 2000  # [ours]; notes propose 100,000
     # Adaptation to a person.
     own_rate: float = 1e-4  # [ours]; [code] 5e-6 for 200 epochs
     own_steps: int = 400
@@ -66,7 +66,7 @@ class ExpressionConfig:
             return cls(slots=32, layers=1, hidden=64, window=50, batch=4, steps=20, own_steps=10, own_batch=4)
         if name == "gpu":
             # General weights have one shape, so that every preset starts from the bundled ones.
-            return cls(batch=128, steps=40_000, rate=5e-4, own_steps=1000, own_batch=32)
+            return cls(batch=64, steps=40_000, rate=5e-4, own_steps=1000, own_batch=32)
         return cls()
 
     def plan(self, personal: bool, seed: int = 0) -> Plan:
@@ -106,5 +106,7 @@ class ExpressionConfig:
         strange = sorted(set(told) - known)
         if strange:
             raise ValueError(f"an expression configuration has no {strange[0]!r}")
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in told.items()
+        }
         return cls(**values)

@@ -29,10 +29,21 @@ from models.training.bundle import HELD_OUT, TRAIN, Bundle
 from models.training.checkpoint import load_network
 from models.training.devices import device_of
 
-__all__ = ["ARRAYS", "NETWORK", "ExpressionTrainee", "listen", "load_expression", "new_expression", "used_to"]
+__all__ = [
+    "ARRAYS",
+    "NETWORK",
+    "PEOPLES_LEAD",
+    "ExpressionTrainee",
+    "listen",
+    "load_expression",
+    "new_expression",
+    "used_to",
+]
 
 ARRAYS = ("speech", "expression", "trust", "identity")
 NETWORK = "expression"
+# People's lips part 40 ms earlier than puppets' do, of whom general weights know.
+PEOPLES_LEAD = 2
 _OPENING_AT_REST = 0.1  # share of rows, those with the narrowest lips, that tell what closed lips are
 _QUIETEST = 0.03
 
@@ -53,8 +64,9 @@ def load_expression(config: ExpressionConfig, tensors: Mapping[str, Tensor]) -> 
     return net.eval()
 
 
-def used_to(net: ExpressionNet, mean: Tensor, deviation: Tensor) -> ExpressionNet:
+def used_to(net: ExpressionNet, mean: Tensor, deviation: Tensor, lead: int = PEOPLES_LEAD) -> ExpressionNet:
     """General weights with the mean and, within bounds, the deviations of a person's own expressions."""
+    net.lead.fill_(lead)
     gain = (deviation / net.scale.clamp(min=1e-6)).clamp(0.5, 2.0)
     net.mean.copy_(mean)
     net.scale.mul_(gain)
@@ -64,7 +76,7 @@ def used_to(net: ExpressionNet, mean: Tensor, deviation: Tensor) -> ExpressionNe
 class ExpressionTrainee:
     """Windows of speech and expression, the two turns of the first half, and what is held out."""
 
-    averaged = (NETWORK,)
+    averaged: tuple[str, ...] = (NETWORK,)
 
     def __init__(
         self, config: ExpressionConfig, bundle: Bundle, start: Mapping[str, Tensor] | None = None
@@ -138,8 +150,11 @@ class ExpressionTrainee:
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         rate = self.config.own_rate if self.personal else self.config.rate
-        groups = {"memory": [p for n, p in self.net.named_parameters() if n.startswith("memory.")]}
-        groups["rest"] = [p for n, p in self.net.named_parameters() if not n.startswith("memory.")]
+        groups: dict[str, list[nn.Parameter]] = {"memory": [], "rest": []}
+        for name, parameter in self.net.named_parameters():
+            # Nobody's own reading is learned in general.
+            if self.personal or not name.startswith("own."):
+                groups["memory" if name.startswith("memory.") else "rest"].append(parameter)
         decay = self.config.decay
         return {
             name: torch.optim.AdamW(own, rate, weight_decay=decay if name == "rest" else 0.0)
@@ -159,7 +174,7 @@ class ExpressionTrainee:
         runs = self.runs[TRAIN]
         sizes = torch.tensor([float(stop - start) for start, stop in runs])
         chosen = torch.multinomial(sizes, self.plan.batch, replacement=True, generator=draw).tolist()
-        rows = [self._window(*runs[k], draw) for k in chosen]
+        rows = [self._window(runs[k][0], runs[k][1], draw) for k in chosen]
         return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
     def _window(self, start: int, stop: int, draw: torch.Generator) -> dict[str, Tensor]:

@@ -42,9 +42,9 @@ def paired(rows: Tensor, lead: int = 0) -> Tensor:
 def listen(net: ExpressionNet, sound: Sound) -> Iterator[Tensor]:
     """Blocks (n, 64) of expression at 25 a second, for a whole sound; ValueError without mel it needs."""
     net.eval()
-    tile, halo = net.config.tile, net.config.halo + (SLIDING if net.mel else 0)
+    tile, halo = net.config.tile, net.config.halo + (SLIDING if net.reads_mel else 0)
     held, first, done = torch.zeros(0, 2, _HALVES), 0, 0
-    for more in _pairs(_halves(sound, bool(net.mel)), int(net.lead)):
+    for more in _pairs(_halves(sound, net.reads_mel), int(net.lead)):
         held = torch.cat([held, more])
         while first + len(held) >= done + tile + halo:
             yield _tile(net, held, first, done, done + tile, halo)
@@ -81,24 +81,23 @@ def _halves(sound: Sound, needs_mel: bool) -> Iterator[Tensor]:
 
 
 def _pairs(halves: Iterator[Tensor], lead: int) -> Iterator[Tensor]:
-    """Blocks (n, 2, 111), read `lead` rows later (or earlier, below zero)."""
-    held, skip, heard, last = torch.zeros(0, _HALVES), max(lead, 0), 0, None
+    """Blocks (n, 2, 111), read `lead` rows later (or earlier, below zero), the ends holding on."""
+    held, first, heard, done = torch.zeros(0, _HALVES), 0, 0, 0
+
+    def read(stop: int) -> Tensor:
+        at = (torch.arange(2 * done, 2 * stop) + lead).clamp(0, heard - 1) - first
+        return held[at].reshape(-1, 2, _HALVES)
+
     for rows in halves:
-        if not len(rows):
-            continue
-        if last is None and lead < 0:
-            held = rows[:1].expand(-lead, -1)
-        heard, last = heard + len(rows), rows[-1:]
-        held, skip = torch.cat([held, rows[skip:]]), max(skip - len(rows), 0)
-        ready = len(held) // 2 * 2
-        yield held[:ready].reshape(-1, 2, _HALVES)
-        held = held[ready:]
-    if last is None:
-        return
-    # As many rows as there is sound: what was skipped at the beginning is filled up at the end.
-    missing = 2 * -(-heard // 2) - (heard - lead)
-    rest = torch.cat([held, last.expand(max(missing, 0), -1)])
-    yield rest[: len(rest) + min(missing, 0)].reshape(-1, 2, _HALVES)
+        held, heard = torch.cat([held, rows]), heard + len(rows)
+        ready = (heard - max(lead, 0)) // 2
+        if ready > done:
+            yield read(ready)
+            done = ready
+            drop = max(min(2 * done + lead, heard - 1) - first, 0)
+            held, first = held[drop:].clone(), first + drop
+    if heard:
+        yield read(-(-heard // 2))
 
 
 @torch.inference_mode()
@@ -108,7 +107,7 @@ def _tile(net: ExpressionNet, held: Tensor, first: int, start: int, stop: int, h
     low, high = max(begin, first), min(begin + len(window), first + len(held))
     window[low - begin : high - begin] = held[low - first : high - first]
     valid[low - begin : high - begin] = 1
-    mel = even(window[..., FEATURES:].mean(1), valid)[None] if net.mel else None
+    mel = even(window[..., FEATURES:].mean(1), valid)[None] if net.reads_mel else None
     inner = slice(halo - net.config.halo, len(window) - halo + net.config.halo)
     told = [x[None, inner].to(net.mean.device) for x in (window[..., :FEATURES], valid)]
     number = torch.tensor([begin + inner.start], device=net.mean.device)

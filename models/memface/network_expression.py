@@ -91,7 +91,7 @@ class ExpressionNet(nn.Module):
     scale: Tensor
     lead: Tensor
     chosen: Tensor
-    mel: Tensor
+    reads: Tensor
     own_mean: Tensor
     own_scale: Tensor
 
@@ -114,8 +114,13 @@ class ExpressionNet(nn.Module):
         nn.init.zeros_(self.own.weight)
         self.register_buffer("own_mean", torch.zeros(2 * FEATURES + BANDS))
         self.register_buffer("own_scale", torch.ones(2 * FEATURES + BANDS))
-        # Whether the own reading knows log-mel, which then has to be heard too.
-        self.register_buffer("mel", torch.zeros((), dtype=torch.int64))
+        # What the own reading knows: 0 nothing, 1 speech, 2 log-mel too, which then has to be heard.
+        self.register_buffer("reads", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def reads_mel(self) -> bool:
+        """Whether sound has to come with log-mel."""
+        return int(self.reads) > 1
 
     def queries(self, speech: Tensor, valid: Tensor, first: Tensor) -> Tensor:
         """Q (B, T, W); `valid` (B, T) rows exist, `first` (B,) is the number of each window's first row."""
@@ -134,7 +139,8 @@ class ExpressionNet(nn.Module):
         near = self._near(valid)
         for layer in self.layers:
             x = layer(x, near)
-        return self.last(x)
+        out: Tensor = self.last(x)
+        return out
 
     def heard(self, speech: Tensor, valid: Tensor, mel: Tensor | None = None) -> Tensor:
         """What the own reading reads, (B, 142, T + 2 taps); `mel` (B, T, 80) was evened out."""
@@ -145,8 +151,10 @@ class ExpressionNet(nn.Module):
 
     def forward(self, speech: Tensor, valid: Tensor, first: Tensor, mel: Tensor | None = None) -> Tensor:
         """Standardised coefficients (B, T, 64), 0 for those that are not predicted."""
-        own = self.own(self.heard(speech, valid, mel)).transpose(1, 2)
-        return (self.out(self.hidden(speech, valid, first)) + own) * self.chosen
+        found: Tensor = self.out(self.hidden(speech, valid, first))
+        if int(self.reads):
+            found = found + self.own(self.heard(speech, valid, mel)).transpose(1, 2)
+        return found * self.chosen
 
     def as_expression(self, standard: Tensor) -> Tensor:
         """Coefficients of the morphable model."""

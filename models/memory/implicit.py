@@ -36,7 +36,7 @@ class ImplicitMemory(nn.Module):
 
     def attention(self, query: Tensor) -> Tensor:
         """How much each slot is listened to: (B, T, M), rows sum to one."""
-        like = self.ask(query) @ self.answer(self.keys).T / math.sqrt(query.shape[-1])
+        like: Tensor = self.ask(query) @ self.answer(self.keys).T / math.sqrt(query.shape[-1])
         return like.softmax(-1)
 
     def entropy(self, query: Tensor) -> Tensor:
