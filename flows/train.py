@@ -7,7 +7,6 @@ one. Called by the command line, by dubbing, and by Prefect. A training that was
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +86,7 @@ def train(
     options: TrainOptions,
     *,
     device: str = "auto",
+    processes: int = 1,
     limit_minutes: float | None = None,
     home: str | None = None,
     watch: Watch = no_progress,
@@ -94,21 +94,26 @@ def train(
 ) -> Trained:
     """Train what is not trained yet; stages in their order."""
     # Heavy, and not needed to refuse a request.
-    from tasks.training import Halted, method_of
+    from tasks.training import Halted, check_device, method_of, train_stage
 
     place = _allowed(home, identity)
     method_of(options)
+    check_device(device)
     limit = None if limit_minutes is None else 60 * limit_minutes
+    how: dict[str, Any] = {"device": device, "processes": processes, "limit_seconds": limit}
     asked = {"identity": identity, "options": _told(options)}
     result = Trained()
     with run(Ledger(place.objects), "train", identity=identity, arguments=asked) as this:
         of, stages = _gathered(place, identity, options, watch, tell)
         for number, one in enumerate(stages, 1):
-            made = _train_one(place, one, of, device, limit, watch, tell, number, len(stages))
+            name = one.stage.name
+            with watch(f"training {name}", number, len(stages)) as bar:
+                told: dict[str, Any] = {"progress": _Teller(name, bar, tell), "tell": tell}
+                made = call(train_stage, place, one, of, **how, **told, name=f"train {identity} {name}")
             if isinstance(made, Halted):
                 result.halted, this.status = made, "partly"
                 break
-            result.outcomes.append(Outcome(one.stage.name, made, _metrics(place, made)))
+            result.outcomes.append(Outcome(name, made, _metrics(place, made)))
     return result
 
 
@@ -217,35 +222,6 @@ def _unextracted(home: Home, identity: str) -> list[str]:
     except RequestError:
         there = set()
     return [clip for clip in clips if clip not in there]
-
-
-def _train_one(
-    home: Home,
-    one: TrainedStage,
-    of: Ingredients,
-    device: str,
-    limit: float | None,
-    watch: Watch,
-    tell: Callable[[str], None],
-    number: int,
-    total: int,
-) -> Artifact | Halted:
-    from tasks.training import train_stage
-
-    name = one.stage.name
-    with ExitStack() as open_bars:
-        bar = open_bars.enter_context(watch(f"training {name}", number, total))
-        return call(
-            train_stage,
-            home,
-            one,
-            of,
-            device=device,
-            limit_seconds=limit,
-            progress=_Teller(name, bar, tell),
-            tell=tell,
-            name=f"train {of.identity} {name}",
-        )
 
 
 class _Teller:

@@ -34,7 +34,6 @@ _POINTS = 200
 def train_bundle(
     bundle: Bundle,
     folder: Path,
-    *,
     place: Place,
     limit_seconds: float | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,

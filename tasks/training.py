@@ -17,22 +17,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
+from torch import Tensor
 
 from models.methods import METHODS, Method, Stage, find_method
 from models.train import CHECKPOINT, train_bundle
-from models.training import About, Bundle, read_told
-from models.training.devices import opened
+from models.training import About, Bundle, read_checkpoint, read_told
+from models.training.devices import find_device, opened
 from models.training.engine import Paused, Progress
 from storage import consent
-from storage.artifacts import Artifact, Made, produce
-from storage.errors import RequestError, WorkError
+from storage.artifacts import Artifact, Made, produce, workspace_of
+from storage.errors import CorruptArtifact, RequestError, WorkError
 from storage.home import Home
 from storage.recipes import RawSource, Recipe
 from storage.weights import Registry
 from tasks._curves import metric_rows, write_events
+from tasks._processes import train_shared
 from tasks.bundles import write_stage_bundle
 from tasks.material import Cut, open_materials
 
@@ -42,8 +45,10 @@ __all__ = [
     "TrainOptions",
     "TrainedStage",
     "bundle_recipe",
+    "check_device",
     "export_stage",
     "method_of",
+    "open_checkpoint",
     "planned_stages",
     "recipe_from",
     "train_stage",
@@ -113,6 +118,28 @@ def method_of(options: TrainOptions) -> tuple[Method, Any]:
         return method, method.config(options.preset)
     except ValueError as error:
         raise RequestError(str(error), where=f"--preset {options.preset}", do="choose another") from error
+
+
+def check_device(name: str) -> None:
+    """RequestError where there is no such device: before a training is begun."""
+    try:
+        find_device(name)
+    except ValueError as error:
+        raise RequestError(str(error), where=f"--device {name}", do="use auto") from error
+
+
+def open_checkpoint(home: Home, checkpoint: Artifact) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a committed checkpoint tells, and its tensors by NETWORK/PARAMETER."""
+    try:
+        if home.is_local:
+            return read_checkpoint(home.path(checkpoint.uri) / CHECKPOINT)
+        with workspace_of(home, f"{checkpoint.id}-copy") as folder:
+            fs, source = fsspec.core.url_to_fs(home.uri(f"{checkpoint.uri}/{CHECKPOINT}"))
+            fs.get_file(source, str(folder / CHECKPOINT))
+            return read_checkpoint(folder / CHECKPOINT)
+    except (ValueError, OSError) as error:
+        do = "train it again"
+        raise CorruptArtifact(f"cannot be read ({error})", where=checkpoint.id, do=do) from error
 
 
 def wants_memory(stage: Stage) -> bool:
@@ -195,16 +222,19 @@ def train_stage(
     *,
     device: str = "auto",
     limit_seconds: float | None = None,
+    processes: int = 1,
     progress: Callable[[Progress], None] = lambda progress: None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Artifact | Halted:
     """The stage's checkpoint: found, or trained now. Halted when the limit came first."""
     consent.require(home, of.identity, "train")
+    check_device(device)
+    how = _How(device, limit_seconds, processes, progress, tell)
 
     def make(workspace: Path) -> Made:
         if not (workspace / CHECKPOINT).exists():
             bundle = _bundle(workspace, home, one, of, tell)
-            _train(bundle, workspace, device, limit_seconds, progress, tell)
+            _train(bundle, workspace, how)
         told = read_told(workspace / CHECKPOINT)
         write_events(workspace, told)
         # The state is of use to nobody now, and the bundle is full of pictures of a person.
@@ -263,21 +293,29 @@ def _start(one: TrainedStage) -> Mapping[str, NDArray[Any]] | None:
     }
 
 
-def _train(
-    bundle: Bundle,
-    workspace: Path,
-    device: str,
-    limit_seconds: float | None,
-    progress: Callable[[Progress], None],
-    tell: Callable[[str], None],
-) -> None:
+@dataclass(frozen=True)
+class _How:
+    """What changes nothing of the result."""
+
+    device: str
+    limit_seconds: float | None
+    processes: int
+    progress: Callable[[Progress], None]
+    tell: Callable[[str], None]
+
+
+def _train(bundle: Bundle, workspace: Path, how: _How) -> None:
     state = workspace / _STATE
+    limit = how.limit_seconds
     try:
-        with opened(device) as place:
-            train_bundle(bundle, state, place=place, limit_seconds=limit_seconds, progress=progress, say=tell)
+        if how.processes > 1:
+            train_shared(bundle.path, state, how.processes, how.device, limit, how.tell)
+        else:
+            with opened(how.device) as place:
+                train_bundle(bundle, state, place, limit, how.progress, how.tell)
     except ValueError as error:
-        wrong = RequestError if "device" in str(error) else WorkError
-        raise wrong(str(error)) from error
+        # Not a RequestError: that would throw away the state, and hours with it.
+        raise WorkError(str(error)) from error
     (state / CHECKPOINT).replace(workspace / CHECKPOINT)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +27,7 @@ __all__ = ["train"]
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where chance begins.")
 @click.option("--steps", type=click.IntRange(min=1), help="Steps of a stage, if not the preset's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
+@click.option("--processes", type=click.IntRange(1, 64), default=1, help="So many GPUs share a batch.")
 @click.option("--limit-minutes", type=click.FloatRange(min=0), help="Pause after so long.")
 @click.option(
     "--export-bundle",
@@ -46,6 +47,7 @@ def train(
     seed: int,
     steps: int | None,
     device: str,
+    processes: int,
     limit_minutes: float | None,
     export_bundle: Path | None,
     dry_run: bool,
@@ -67,7 +69,8 @@ def train(
     elif export_bundle is not None:
         _export(identity, options, export_bundle, as_json)
     else:
-        _train(identity, options, device, limit_minutes, as_json)
+        how = {"device": device, "processes": processes, "limit_minutes": limit_minutes}
+        _train(identity, options, how, as_json)
 
 
 def _plan(identity: str, options: TrainOptions, as_json: bool) -> None:
@@ -92,14 +95,10 @@ def _export(identity: str, options: TrainOptions, file: Path, as_json: bool) -> 
         say(f"{path}  {stage}: train it with `python -m models.train {path}`")
 
 
-def _train(
-    identity: str, options: TrainOptions, device: str, limit_minutes: float | None, as_json: bool
-) -> None:
+def _train(identity: str, options: TrainOptions, how: dict[str, Any], as_json: bool) -> None:
     from flows.train import train as train_flow
 
-    made = train_flow(
-        identity, options, device=device, limit_minutes=limit_minutes, watch=watching, tell=note
-    )
+    made = train_flow(identity, options, **how, watch=watching, tell=note)
     if as_json:
         print_json(made.as_dict())
         return

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["Place", "device_of", "opened"]
+__all__ = ["Place", "device_of", "find_device", "opened"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Place:
 def opened(wanted: str = "auto") -> Iterator[Place]:
     """The place to train at: auto, cpu, cuda or cuda:1; torchrun says how many processes there are."""
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    device = _device(wanted, int(os.environ.get("LOCAL_RANK", "0")))
+    device = find_device(wanted, int(os.environ.get("LOCAL_RANK", "0")))
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if world == 1:
@@ -89,7 +89,8 @@ def device_of(module: nn.Module) -> torch.device:
     return next(module.parameters()).device
 
 
-def _device(wanted: str, local: int) -> torch.device:
+def find_device(wanted: str, local: int = 0) -> torch.device:
+    """The processor of this name; ValueError where there is none."""
     there = torch.cuda.is_available()
     if wanted == "auto":
         wanted = "cuda" if there else "cpu"

@@ -205,6 +205,9 @@ class _Run:
             self.averages.values[key].copy_(value)
         for name, optimiser in self.optimisers.items():
             restore_optimiser(optimiser, state.part(f"optimiser/{name}"))
+        if self.place.device.type == "cpu":
+            # Sums over another number of threads differ in their last bits.
+            torch.set_num_threads(state.told["threads"])
         self.history = History(state.part("curve"))
         self.counts = _Counts(**state.told["counts"])
         if state.told["best"] is not None:
@@ -218,7 +221,9 @@ class _Run:
             return
         with self.clock.times("save"):
             counts = {**vars(self.counts), "seconds": self.counts.seconds + self.clock.elapsed}
-            told = {"counts": counts, "best": self.best and [self.best.step, self.best.judged]}
+            best = self.best and [self.best.step, self.best.judged]
+            threads = torch.get_num_threads()
+            told = {"counts": counts, "best": best, "threads": threads, "steps": self.plan.steps}
             state = State(self.fingerprint, self.counts.step, told)
             state.put("network", tensors_of(self.networks))
             state.put("average", self.averages.values)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.training import files
 
-__all__ = ["State", "load_state", "optimiser_tensors", "restore_optimiser", "save_state"]
+__all__ = ["State", "load_state", "optimiser_tensors", "reached", "restore_optimiser", "save_state"]
 
 _KEY = "memdub.state"
 _CURRENT, _BEFORE = "state.safetensors", "state.before.safetensors"
@@ -73,6 +73,12 @@ def load_state(folder: Path, fingerprint: str) -> tuple[State | None, list[str]]
     if said:
         said.append("no whole state is left: training begins anew")
     return None, said
+
+
+def reached(folder: Path) -> tuple[int, int]:
+    """The step of the last state, and of how many; ValueError where there is none."""
+    told = files.read_header(folder / _CURRENT, _KEY)
+    return int(told["step"]), int(told["told"]["steps"])
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

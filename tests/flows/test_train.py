@@ -204,6 +204,7 @@ def refused(memdub: Shell, *words: object, line: str, status: int = 2) -> None:
         (("--preset", "huge"), "no preset 'huge'"),
         (("--stage", "dancing"), "no such stage"),
         (("--held-out", "2"), "not a share"),
+        (("--device", "abacus"), "no device is called 'abacus'"),
         (("--seconds", "1"), "1.0 s with a face"),
     ],
 )
@@ -235,6 +236,55 @@ def test_features_that_are_missing_are_extracted_first(
     assert memdub("train", "anna", *TINY) != 0
     assert "extracting them first" in memdub.err
     assert "no face in any frame" in memdub.err.splitlines()[-1]
+
+
+def test_several_processes_train_one_checkpoint(
+    memdub: Shell, at: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks import _processes
+
+    worker = tmp_path / "worker.py"
+    worker.write_text(WORKER)
+    monkeypatch.setattr(_processes, "COMMAND", (str(worker),))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert memdub("train", "anna", *TINY, "--processes", 2, "--limit-minutes", 0) == 0, memdub.err
+    assert "paused after step 1 of 60" in memdub.out
+    made = trained(memdub, "--processes", 2)[0]
+    assert "goes on after step 1 of 60" in memdub.err
+    told, _ = read_checkpoint(at.path(made["uri"]) / "checkpoint.safetensors")
+    assert told["device"] == "2 x cpu"
+    assert told["steps"] == 60
+    monkeypatch.setattr(_processes, "COMMAND", ("-m", "models.train"))
+    assert memdub("train", "anna", *TINY, "--processes", 2, "--seed", 1) == 1
+    assert "2 processes failed: no method is called 'tiny'" in memdub.err.splitlines()[-1]
+
+
+# Starts the command in a process of torchrun's, where the tiny method is known too.
+WORKER = """
+import sys, torch
+torch.set_num_threads(1)
+from tests.helpers import tiny_method
+tiny_method.register()
+from models.train import main
+sys.exit(0 if main(sys.argv[1:]) in (0, 130) else 2)
+"""
+
+
+def test_a_checkpoint_can_be_opened_by_who_needs_it(memdub: Shell, at: Home) -> None:
+    from storage.artifacts import find
+    from storage.errors import CorruptArtifact
+    from tasks.training import open_checkpoint
+
+    made = find(Ledger(at.objects), trained(memdub)[0]["id"], "anna")
+    told, tensors = open_checkpoint(at, made)
+    assert told["method"] == "tiny"
+    assert tensors["body/0.weight"].shape[0] == 12
+    file = at.path(f"{made.uri}/checkpoint.safetensors")
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 64
+    file.write_bytes(content)
+    with pytest.raises(CorruptArtifact, match="its content was changed"):
+        open_checkpoint(at, made)
 
 
 # Training elsewhere -------------------------------------------------------------------------------------
