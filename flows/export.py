@@ -160,7 +160,7 @@ def _with_kind(ledger: Ledger, what: str) -> str:
 
 def _remember(ledger: Ledger, features: dict[str, Any], part: Path, form: str) -> str:
     """Writes the lineage of a file, or of a folder and all its files; returns the digest of the whole."""
-    files = sorted(path for path in part.iterdir()) if part.is_dir() else [part]
+    files = sorted(part.iterdir()) if part.is_dir() else [part]
     hashes = {path.name: hash_file(path) for path in files}
     whole = f"sha256:{hashes[part.name] if part.is_file() else _of_folder(files, hashes)}"
     edges = [
