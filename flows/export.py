@@ -101,7 +101,12 @@ def _whole(place: Home, ledger: Ledger, features: dict[str, Any]) -> clips.ClipG
     artifact = find(ledger, features["id"], features["identity"])
     if artifact is None:
         raise CorruptArtifact("its row is gone", where=features["id"], do="run `memdub extract` again")
-    check_whole(place, artifact, read_all=True)
+    try:
+        check_whole(place, artifact, read_all=True)
+    except CorruptArtifact as error:
+        # `extract` alone looks at sizes, and would take what was altered for what it made.
+        do = f"remove {place.uri(artifact.uri)} and run `memdub extract {artifact.identity}` again"
+        raise CorruptArtifact(error.what, where=error.where, do=do) from error
     return clips.open_clip(place.uri(f"{features['uri']}/features.zarr"))
 
 
