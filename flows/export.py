@@ -101,7 +101,12 @@ def _whole(place: Home, ledger: Ledger, features: dict[str, Any]) -> clips.ClipG
     artifact = find(ledger, features["id"], features["identity"])
     if artifact is None:
         raise CorruptArtifact("its row is gone", where=features["id"], do="run `memdub extract` again")
-    check_whole(place, artifact, read_all=True)
+    try:
+        check_whole(place, artifact, read_all=True)
+    except CorruptArtifact as error:
+        # `extract` alone looks at sizes, and would take what was altered for what it made.
+        do = f"remove {place.uri(artifact.uri)} and run `memdub extract {artifact.identity}` again"
+        raise CorruptArtifact(error.what, where=error.where, do=do) from error
     return clips.open_clip(place.uri(f"{features['uri']}/features.zarr"))
 
 
@@ -160,7 +165,7 @@ def _with_kind(ledger: Ledger, what: str) -> str:
 
 def _remember(ledger: Ledger, features: dict[str, Any], part: Path, form: str) -> str:
     """Writes the lineage of a file, or of a folder and all its files; returns the digest of the whole."""
-    files = sorted(path for path in part.iterdir()) if part.is_dir() else [part]
+    files = sorted(part.iterdir()) if part.is_dir() else [part]
     hashes = {path.name: hash_file(path) for path in files}
     whole = f"sha256:{hashes[part.name] if part.is_file() else _of_folder(files, hashes)}"
     edges = [

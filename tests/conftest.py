@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy  # noqa: F401  (its BLAS must be there to be limited)
 import pytest
+from threadpoolctl import threadpool_limits
 
 from storage.home import Home
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """A puppet's shared pieces are worked out once a process by whoever asks first: as `tasks` does."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -82,6 +82,7 @@ def _chart_landmarks() -> F32:
 
 @lru_cache(maxsize=1)
 def skin() -> Skin:
+    # Kept for the process: who wants the same bytes everywhere asks for the first puppet with one thread.
     mean, coarse = figure().mean[:468], figure().triangles
     face, fine = refine(mean, coarse)
     rim = _rim_loop(468)

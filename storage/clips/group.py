@@ -134,7 +134,9 @@ class ClipGroup:
             return np.asarray(array[start:stop])
         except (ValueError, RuntimeError, OSError) as error:
             raise CorruptArtifact(
-                f"rows {start} to {stop} cannot be read: {error}", where=f"{self.url}/{name}"
+                f"rows {start} to {stop} cannot be read: {error}",
+                where=f"{self.url}/{name}",
+                do="remove the artifact's folder and make it again",
             ) from error
 
     def missing(self, name: str) -> list[Region]:

@@ -130,7 +130,7 @@ _RUNS = _schema(
     ("started", _WHEN, ""),
     ("seconds", pa.float64(), ""),
     ("host", pa.string(), ""),
-    ("made", pa.list_(pa.string()), "artifacts committed by this run"),
+    ("made", pa.list_(pa.string()), "artifacts committed by this run, or sha256:<hash> of what it exported"),
     ("reused", pa.list_(pa.string()), "artifacts found in the ledger and taken as they were"),
     ("flow_run_id", pa.string(), "Prefect's flow run, where there was one"),
 )

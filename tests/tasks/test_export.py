@@ -215,13 +215,18 @@ def test_a_failure_leaves_nothing(group, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_cannot_be_remembered_is_not_left(group, tmp_path):
+@pytest.mark.parametrize(
+    ("broke", "said"), [(PermissionError, RequestError), (KeyboardInterrupt, KeyboardInterrupt)]
+)
+@pytest.mark.parametrize("name", ["x.mat", "frames"])
+def test_what_was_not_remembered_is_not_left(group, tmp_path, broke, said, name):
     def seal(part):
-        assert part.is_file()
-        raise InterruptedError
+        assert part.exists()
+        assert part.name != name
+        raise broke
 
-    with pytest.raises(RequestError):
-        export_deng(group, tmp_path / "x.mat", seal=seal)
+    with pytest.raises(said):
+        export_deng(group, tmp_path / name, seal=seal)
     assert not list(tmp_path.iterdir())
 
 
