@@ -28,6 +28,3 @@ def import_(file: Path, as_json: bool) -> None:
         return
     say(made.line())
 
-
-# A command is looked for by its name, and this one is a keyword of Python's.
-globals()["import"] = import_
