@@ -65,21 +65,31 @@ def write_canvases(
     """The bundle at `path`: target, mask, mesh, cover, key, and the memory's slots."""
     segments = _segments(materials, cut)
     require_material(segments)
-    rows = segments[-1].stop
-    clips_of = [_clip(one, more, segments, stage.side) for one in materials]
+    rows, side = segments[-1].stop, _side(stage, about)
+    clips_of = [_clip(one, more, segments, side) for one in materials]
     slots = _slots(home, memory, clips_of) if "slot_keys" in stage.arrays else None
-    shapes = _shapes(rows, stage.side, slots) | {n: (v.shape, v.dtype) for n, v in more.items()}
+    shapes = _shapes(rows, side, slots) | {n: (v.shape, v.dtype) for n, v in more.items()}
     done = 0
     with filling_bundle(path, replace(about, segments=tuple(segments)), shapes) as views:
         for name, values in more.items():
             views[name][...] = values
         for one in clips_of:
-            for count in _fill(views, home, one, more, stage.side):
+            for count in _fill(views, home, one, more, side):
                 done += count
                 if progress is not None:
                     progress(done, rows)
         if slots is not None:
             _fill_slots(views, slots)
+
+
+def _side(stage: Stage, about: About) -> int:
+    """Pixels of a canvas: the stage says so, or the part of the configuration that has its name."""
+    side = stage.side or about.config.get(stage.name, {}).get("side", 0)
+    if not side:
+        raise RequestError(
+            f"{about.method} does not say how large its canvases are", do="report this as a bug"
+        )
+    return int(side)
 
 
 def _segments(materials: Sequence[Material], cut: Cut) -> list[Segment]:
