@@ -40,7 +40,7 @@ class Kept:
             "distance_random_mm": self.chance_mm,
         }
         page = {} if self.page is None else {"page": str(self.page)}
-        return {"memorys": [{**self.memory.as_dict(), **told, **page}]}
+        return {"memories": [{**self.memory.as_dict(), **told, **page}]}
 
     def line(self) -> str:
         """One line for people."""
