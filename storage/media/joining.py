@@ -1,7 +1,7 @@
 """Joins films that were written one after the other into one, with sound, without coding pictures anew.
 
-For whoever writes a long film in pieces (by several threads, or by runs that were interrupted). Every piece is
-a film of `MediaWriter` with the same settings and without sound; it begins with a key frame, as all do.
+For whoever writes a long film in pieces: by several threads, or by runs that were interrupted. Every piece
+is a film of `MediaWriter` with the same settings and without sound; it begins with a key frame, as all do.
 Anyone may call this.
 """
 

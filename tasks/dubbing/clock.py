@@ -1,4 +1,4 @@
-"""Who takes how long: seconds by part of the work, over all threads. Called by `tasks.dubbing` and its bench."""
+"""Who takes how long: seconds by part of the work, over all threads. For `tasks.dubbing` and its bench."""
 
 from __future__ import annotations
 

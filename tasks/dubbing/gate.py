@@ -5,6 +5,8 @@ Pure functions; called by `tasks.dubbing.motion`. Pauses between words belong to
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,7 +48,7 @@ def _without_short_pauses(talks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     out = talks.copy()
     edges = np.flatnonzero(talks[1:] != talks[:-1]) + 1
     cuts = [0, *edges.tolist(), len(talks)]
-    for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, stop in itertools.pairwise(cuts):
         at_end = start == 0 or stop == len(talks)
         longest = _EDGE_S if at_end else _LONG_S
         if not talks[start] and stop - start < longest * _RATE:

@@ -98,7 +98,10 @@ def _write(speaker: Speaker, hearing: Hearing, path: Path, own_rate: float) -> l
             if writer is None or more is None:
                 more = [name for name in _MORE if getattr(block, name) is not None]
                 writer = SpoolWriter(path, _EXPRESSION + sum(_MORE[name] for name in more)).__enter__()
-            columns = [block.expression, *(getattr(block, name).reshape(len(block.expression), -1) for name in more)]
+            columns = [
+                block.expression,
+                *(getattr(block, name).reshape(len(block.expression), -1) for name in more),
+            ]
             writer.append(torch.cat(columns, 1).float().numpy())
     finally:
         if writer is not None:

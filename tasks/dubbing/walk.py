@@ -11,6 +11,7 @@ Shape legend: T frames of the template, n frames of the output.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +55,7 @@ def runs_of(state: NDArray[np.generic]) -> list[tuple[int, int]]:
     """Where equal values follow each other: (start, stop)."""
     edges = np.flatnonzero(state[1:] != state[:-1]) + 1
     cuts = [0, *edges.tolist(), len(state)]
-    return [(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
+    return [(a, b) for a, b in itertools.pairwise(cuts) if b > a]
 
 
 def stretches(looks: Looks, usable: Mask) -> list[Stretch]:
