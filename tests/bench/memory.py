@@ -2,8 +2,8 @@
 
 python -m tests.bench.memory [--footage FOLDER_OF_FEATURES_ZARR]
 
-Without features of real footage, keys are those of a mouth whose coefficients wander as speech makes them. One
-thread throughout; retrieval and FAISS's flat index take turns in one run, and the best of several counts.
+Without features of real footage, keys are those of a mouth whose coefficients wander as speech makes them.
+One thread throughout; retrieval and FAISS's flat index take turns in one run, and the best of several counts.
 """
 
 from __future__ import annotations
