@@ -50,7 +50,7 @@ class ExpressionConfig:
     own_rate: float = 1e-4  # [ours]; [code] 5e-6 for 200 epochs
     own_steps: int = 400
     own_batch: int = 16
-    furthest_lead: int = 10  # half rows by which a person's lips may be earlier or later than others'
+    furthest_lead: int = 3  # half rows by which a person's lips may be earlier or later than others'
 
     @property
     def halo(self) -> int:
@@ -63,9 +63,9 @@ class ExpressionConfig:
         if name not in PRESETS:
             raise ValueError(f"no preset {name!r}: use one of {', '.join(PRESETS)}")
         if name == "smoke":
-            return cls(slots=32, layers=1, hidden=64, window=50, batch=4, steps=20, own_steps=10, own_batch=4)
+            return cls(window=50, batch=4, steps=20, own_steps=10, own_batch=4)
+        # The network has one shape, so that every preset starts from the bundled weights.
         if name == "gpu":
-            # General weights have one shape, so that every preset starts from the bundled ones.
             return cls(batch=64, steps=40_000, rate=5e-4, own_steps=1000, own_batch=32)
         return cls()
 

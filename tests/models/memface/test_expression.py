@@ -26,7 +26,7 @@ from models.training import HELD_OUT, TRAIN, About, Bundle, Segment, write_bundl
 from models.training.devices import Place
 from models.training.engine import Paused, Trained, train
 
-SMOKE = ExpressionConfig.preset("smoke")
+SMOKE = replace(ExpressionConfig.preset("smoke"), slots=32, layers=1, hidden=64)
 HERE = Place(torch.device("cpu"))
 
 
@@ -164,7 +164,7 @@ def test_likeness_is_the_mean_cosine_of_different_slots() -> None:
         unit = torch.nn.functional.normalize(rows, dim=-1)
         alike = unit @ unit.T
         wanted += float((alike.sum() - alike.trace()).detach() / (7 * 6))
-    assert float(memory.likeness()) == pytest.approx(wanted, abs=1e-6)
+    assert float(memory.likeness().detach()) == pytest.approx(wanted, abs=1e-6)
 
 
 def test_entropy_is_one_where_all_slots_are_used_alike_and_none_where_one_is() -> None:
@@ -318,7 +318,7 @@ def test_general_training_learns_what_it_is_shown(general: Trained) -> None:
     assert 0.5 < general.best.judged["slots_entropy"] <= 1.0
 
 
-@pytest.mark.parametrize("lead", [4, -4])
+@pytest.mark.parametrize("lead", [2, -2])
 def test_adaptation_finds_how_far_lips_run_ahead(tmp_path: Path, general: Trained, lead: int) -> None:
     own = ExpressionTrainee(QUICK, bundle_of(tmp_path, QUICK, rows=600, lead=lead), general.best.tensors)
     assert int(own.net.lead) == lead
