@@ -24,8 +24,9 @@ def _window(channels: int, like: Tensor) -> Tensor:
 
 
 def ssim(a: Tensor, b: Tensor, span: float = 2.0) -> Tensor:
-    """Structural similarity at every pixel (B, C, H - 10, W - 10); `span` is the range of values."""
-    a, b = a.float(), b.float()
+    """Structural similarity at every pixel (B, C, H - 10, W - 10) of values -span / 2 to span / 2."""
+    # Its formula compares means as ratios: values must begin at zero.
+    a, b = a.float() + span / 2, b.float() + span / 2
     window, channels = _window(a.shape[1], a), a.shape[1]
 
     def around(x: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ class Nearest:
     """See `models.methods.Method`."""
 
     name = "nearest"
+    version = 1
 
     def config(self, preset: str) -> NearestConfig:
         if preset not in _SIDES:
