@@ -93,7 +93,9 @@ def _checked(chain: bytes, key: bytes, where: str, *, own: bool) -> Credentials:
         raise RequestError("the key is not this certificate's", where=where, do=do)
     now = dt.datetime.now(dt.UTC)
     if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
-        raise RequestError(f"the certificate ended on {leaf.not_valid_after_utc:%Y-%m-%d}", where=where, do=do)
+        raise RequestError(
+            f"the certificate ended on {leaf.not_valid_after_utc:%Y-%m-%d}", where=where, do=do
+        )
     parts = [chain[a:b] for a, b in _certificates(chain)]
     plain = secret.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
