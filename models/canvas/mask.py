@@ -11,13 +11,15 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from models.canvas.places import projected
 from models.fit.geometry import rotation
 from models.morphable.builtin import builtin
 
-__all__ = ["masks"]
+__all__ = ["GUARD", "guard_of", "masks", "wider"]
 
+GUARD = 4  # canvas pixels around the mask that training hides, too
 _DIRECTIONS = 40
 _OPENINGS = (-0.5, 0.4, 1.2)  # of the jaw, from pressed shut to wide open
 _DILATED, _BELOW = 0.04, 0.08
@@ -87,3 +89,21 @@ def masks(
     edge = torch.minimum(torch.minimum(at, side - at)[:, None], torch.minimum(at, side - at)[None]) - 1.0
     t = (torch.minimum(out, edge) / (feather * side)).clamp_(0, 1)
     return t * t * (3 - 2 * t)
+
+
+def wider(hidden: Tensor, pixels: int) -> Tensor:
+    """Masks (B, 1, S, S) of 0 and 1 with this many pixels around them."""
+    if pixels < 1:
+        return hidden
+    reach = 2 * pixels + 1
+    rows = functional.max_pool2d(hidden, (reach, 1), 1, (pixels, 0))
+    return functional.max_pool2d(rows, (1, reach), 1, (0, pixels))
+
+
+def guard_of(places: Tensor) -> int:
+    """Canvas pixels around the mask of which the samples were taken, in part, from below it.
+
+    Sampling looks at two picture pixels to each side, and pasting reaches one canvas pixel out.
+    """
+    scale = float(places[:, :, 0].norm(dim=1).min())
+    return max(GUARD, math.ceil(1.5 + 2 / max(scale, 0.05)))

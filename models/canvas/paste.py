@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.canvas.mask import GUARD, wider
 from models.canvas.sample import normal_map, window
 
 __all__ = ["matched", "paste"]
@@ -17,25 +18,26 @@ _RING = 0.05  # of the side: how far around the mask colours are compared
 _MOST = 40.0  # brightness steps; more is no difference of colour but of content
 
 
-def matched(patches: Tensor, canvases: Tensor, alpha: Tensor) -> Tensor:
+def matched(patches: Tensor, canvases: Tensor, alpha: Tensor, guard: int = GUARD) -> Tensor:
     """Patches (B, S, S, 3) uint8 with the colours that `canvases` have around the mask.
 
-    A plane a colour, fitted on the ring outside the mask, where the true picture is known and stays.
+    A plane a colour, fitted on the ring outside the mask, where the true picture is known and stays; its
+    first `guard` pixels were sampled in part from below the mask, and are not looked at.
     """
     side = patches.shape[1]
-    shift = _shift(patches[:, ::2, ::2], canvases[:, ::2, ::2], alpha[:, ::2, ::2])
+    hidden = wider((alpha > 0).float()[:, None], guard)[:, 0]
+    shift = _shift(patches[:, ::2, ::2], canvases[:, ::2, ::2], hidden[:, ::2, ::2])
     at = (torch.arange(side) + 0.5) / side - 0.5
     planes = shift[:, None, None, 0] + shift[:, None, None, 1] * at[:, None]
     planes = planes + shift[:, None, None, 2] * at[:, None, None]
     return planes.add_(patches).add_(0.5).clamp_(0, 255).to(torch.uint8)
 
 
-def _shift(patches: Tensor, canvases: Tensor, alpha: Tensor) -> Tensor:
+def _shift(patches: Tensor, canvases: Tensor, hidden: Tensor) -> Tensor:
     """Coefficients (B, 3, C) of the planes 1, x, y."""
     side = patches.shape[1]
-    width = 2 * max(round(_RING * side), 1) + 1
-    hidden = (alpha > 0).float()[:, None]
-    weight = (functional.max_pool2d(hidden, width, 1, width // 2) - hidden).flatten(1)
+    hidden = hidden[:, None]
+    weight = (wider(hidden, max(round(_RING * side), 1)) - hidden).flatten(1)
     at = (torch.arange(side) + 0.5) / side - 0.5
     flat = torch.stack([torch.ones(side, side), at.expand(side, side), at[:, None].expand(side, side)])
     flat = flat.flatten(1)

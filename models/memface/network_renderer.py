@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.canvas.mask import GUARD, wider
 from models.canvas.places import MOUTH_BOX
 from models.memface.config_renderer import RendererConfig
 from models.memory.explicit import blend
@@ -26,14 +27,12 @@ _INPUTS = 8  # masked picture 3, mask 1, mesh 3, cover 1
 _HALVED = 2
 
 
-def conditions(target: Tensor, alpha: Tensor, mesh: Tensor, cover: Tensor, spread: int = 0) -> Tensor:
+def conditions(target: Tensor, alpha: Tensor, mesh: Tensor, cover: Tensor, spread: int = GUARD) -> Tensor:
     """Inputs (N, 8, S, S) of uint8 pictures (N, S, S, 3), alphas, meshes and covers (N, S, S).
 
     Every pixel with any alpha is hidden, and `spread` pixels around them.
     """
-    hidden = (alpha > 0).float()[:, None]
-    if spread:
-        hidden = functional.max_pool2d(hidden, 2 * spread + 1, 1, spread)
+    hidden = wider((alpha > 0).float()[:, None], spread)
     seen = target.permute(0, 3, 1, 2).float().div(127.5).sub(1) * (1 - hidden)
     shown = mesh.permute(0, 3, 1, 2).float().div(127.5).sub(1)
     covered = cover[:, None].float().div(255)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from models.canvas import matched, mouth_box, sample
+from models.canvas.mask import GUARD, guard_of
 from models.canvas.template import Canvases
 from models.memface.config_renderer import RendererConfig
 from models.memface.network_renderer import Renderer, conditions
@@ -79,17 +80,25 @@ class Painter:
         expression = view.motion.expression.float()
         light = self.canvases.light[view.frames]
         mesh, cover = self.canvases.mesh(view.fit, expression, light, at)
-        made = self.paint(canvas, alpha, mesh, cover, keys_of(self.person.identity, expression), view.run)
+        keys, guard = keys_of(self.person.identity, expression), guard_of(at)
+        made = self.paint(canvas, alpha, mesh, cover, keys, view.run, guard)
         speaks = view.speaks.to(alpha.dtype)[:, None, None]
-        return Drawn(matched(made, canvas, alpha), at, alpha * speaks)
+        return Drawn(matched(made, canvas, alpha, guard), at, alpha * speaks)
 
     @torch.inference_mode()
     def paint(
-        self, canvas: Tensor, alpha: Tensor, mesh: Tensor, cover: Tensor, keys: Tensor, run: Tensor
+        self,
+        canvas: Tensor,
+        alpha: Tensor,
+        mesh: Tensor,
+        cover: Tensor,
+        keys: Tensor,
+        run: Tensor,
+        guard: int = GUARD,
     ) -> Tensor:
         """Canvases (B, S, S, 3) uint8; what lies under the mask of `canvas` is not looked at."""
         told = (part.to(self.device) for part in (canvas, alpha, mesh, cover))
-        inputs = conditions(*told).to(self.kind, memory_format=torch.channels_last)
+        inputs = conditions(*told, guard).to(self.kind, memory_format=torch.channels_last)
         features = self._features(keys)
         if self.network.over_time is None:
             return pictures_out(self.network(inputs, features)[0]).cpu()

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.canvas.mask import GUARD
 from models.canvas.places import mouth_box
 from models.losses import Perception
 from models.memface.config_renderer import RendererConfig
@@ -29,7 +30,7 @@ from models.training import HELD_OUT, TRAIN, Bundle, Plan, device_of, load_netwo
 __all__ = ["RENDERER_ARRAYS", "RendererTrainee"]
 
 RENDERER_ARRAYS = ("target", "mask", "mesh", "cover", "key", "slot_keys", "slot_patches", "slot_rows")
-_SPREADS = (0, 0, 2, 5, 9)  # pixels of 128 that a batch hides beyond the mask
+_SPREADS = (0, 0, 2, 4, 8)  # pixels of 128 that a batch hides beyond the mask and its guard
 _JUDGED = 64  # held-out frames that are looked at
 _AT_ONCE = 8
 
@@ -119,7 +120,7 @@ class RendererTrainee:
         return drawing(made, true, hidden, perception, self.config, score)
 
     def _draw(self, flat: Mapping[str, Tensor], length: int) -> Tensor:
-        spread = int(flat["spread"][0]) if "spread" in flat else 0
+        spread = GUARD + (int(flat["spread"][0]) if "spread" in flat else 0)
         inputs = conditions(flat["target"], flat["mask"], flat["mesh"], flat["cover"], spread)
         if self.plan.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)

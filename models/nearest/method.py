@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from models.canvas import matched, sample
+from models.canvas.mask import guard_of
 from models.canvas.template import Canvases
 from models.memory.explicit import nearest
 from models.memory.reading import keys_of, sized
@@ -114,7 +115,7 @@ class NearestSpeaker:
         canvas = sample(view.pictures, at, self._side)
         alpha = self._canvases.alpha(view.fit, at)
         slots = nearest(keys_of(self._person.identity, view.motion.expression), self._keys, 1)[1][:, 0]
-        patches = matched(self._patches[slots], canvas, alpha)
+        patches = matched(self._patches[slots], canvas, alpha, guard_of(at))
         return Drawn(patches, at, alpha * view.speaks.to(alpha.dtype)[:, None, None])
 
 

@@ -204,18 +204,16 @@ def test_pixels_under_the_mask_do_not_matter(method: str) -> None:
     first = speaker.draw(view(met, shown))
     pasted = paste(shown, first.patches, first.places, first.alpha)
     white = torch.full_like(first.patches, 255)
-    reach = paste(torch.zeros_like(shown), white, first.places, (first.alpha > 0.999).float()) == 255
-    other = torch.where(reach, 255 - shown, shown)
-    assert reach.float().mean() > 0.02
+    # Every pixel that is drawn on at all, down to the faintest edge of the feather.
+    reach = paste(torch.zeros_like(shown), white, first.places, (first.alpha > 0).float()).amax(-1) > 0
+    other = torch.where(reach[..., None], 255 - shown, shown)
+    assert reach.float().mean() > 0.05
     second = speaker.draw(view(met, other))
-    # Sampling looks at two pixels around each: a margin inside the mask keeps that out of the ring.
-    inner = first.alpha > 0
-    same = (first.patches == second.patches).all(-1) | ~inner
-    assert same.all()
-    outside = (pasted == shown).all(-1)
-    assert outside.float().mean() > 0.5
+    assert torch.equal(first.patches, second.patches)
+    assert torch.equal(first.alpha, second.alpha)
+    assert torch.equal(pasted[~reach], shown[~reach])
     again = paste(other, second.patches, second.places, second.alpha)
-    assert torch.equal(again[outside & ~reach.any(-1)], other[outside & ~reach.any(-1)])
+    assert torch.equal(again[~reach], shown[~reach])
 
 
 def test_blocks_do_not_show() -> None:
