@@ -58,6 +58,14 @@ class Place:
         dist.broadcast(values, 0)
         return tuple(values.tolist())
 
+    def mean(self, told: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Scalars of the same names, over all processes; all must ask."""
+        if self.world == 1:
+            return told
+        values = torch.stack([value.reshape(()) for value in told.values()]) / self.world
+        dist.all_reduce(values)
+        return dict(zip(told, values.unbind(), strict=True))
+
     def any(self, told: bool) -> bool:
         """Whether any process says so; all must ask."""
         if self.world == 1:
@@ -72,16 +80,35 @@ def opened(wanted: str = "auto") -> Iterator[Place]:
     """The place to train at: auto, cpu, cuda or cuda:1; torchrun says how many processes there are."""
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     device = find_device(wanted, int(os.environ.get("LOCAL_RANK", "0")))
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    if world == 1:
-        yield Place(device)
+    with _repeatable(device):
+        if world == 1:
+            yield Place(device)
+            return
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        try:
+            yield Place(device, rank, world)
+        finally:
+            dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """On a GPU sums come in the order of the moment unless asked for another; a CPU needs no asking."""
+    if device.type != "cuda":
+        yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    # Read when cuBLAS is first used; what a user has set counts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.cuda.set_device(device)
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    torch.use_deterministic_algorithms(True, warn_only=True)
     try:
-        yield Place(device, rank, world)
+        yield
     finally:
-        dist.destroy_process_group()
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -26,6 +26,7 @@ from models.training.batches import Batches, seed_of
 from models.training.devices import Place
 from models.training.history import Clock, History
 from models.training.interrupts import Patience
+from models.training.networks import Whole, judging, parameters_of, stand_still
 from models.training.plan import Plan
 from models.training.state import (
     State,
@@ -124,20 +125,6 @@ def train(
         return run.through(patience, limit_seconds)
 
 
-class _Whole(nn.Module):
-    """All networks as one: what is asked of it goes through torch's own way of sharing gradients."""
-
-    def __init__(self, trainee: Trainee) -> None:
-        super().__init__()
-        self.networks = nn.ModuleDict(dict(trainee.networks))
-        self._losses = trainee.losses
-
-    def forward(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        told = self._losses(turn, batch)
-        # Only the loss is followed back; else others' parameters would count as waiting for gradients.
-        return {name: value if name == "loss" else value.detach() for name, value in told.items()}
-
-
 @dataclass
 class _Counts:
     """Numbers that are part of the state."""
@@ -171,10 +158,10 @@ class _Run:
         self.rates = {
             name: [group["lr"] for group in one.param_groups] for name, one in self.optimisers.items()
         }
-        self.learners = {name: _parameters(one) for name, one in self.optimisers.items()}
-        _stand_still(self.networks, self.learners)
+        self.learners = {name: parameters_of(one) for name, one in self.optimisers.items()}
+        stand_still(self.networks, self.learners)
         self.averages = Averages(self.trainee.networks, self.trainee.averaged, self.plan.averaged_steps)
-        self.whole = self.place.joined(_Whole(self.trainee))
+        self.whole = self.place.joined(Whole(self.trainee))
         self.saved_at, self.saved_step = time.monotonic(), -1
         self.looked_at = 0.0
 
@@ -280,7 +267,7 @@ class _Run:
             for group, rate in zip(optimiser.param_groups, self.rates[name], strict=True):
                 group["lr"] = rate * pace
             optimiser.step()
-        return told
+        return self.place.mean({name: value.detach().float() for name, value in told.items()})
 
     def _after_step(self) -> None:
         step = self.counts.step
@@ -326,7 +313,7 @@ class _Run:
     def _judge(self) -> None:
         judged: dict[str, float] = {}
         if self.place.leads:
-            with self.clock.times("judge"), self.averages.in_place(), _judging(self.networks):
+            with self.clock.times("judge"), self.averages.in_place(), judging(self.networks):
                 torch.manual_seed(seed_of(self.plan.seed, "judge", 0, 0))
                 with self._autocast():
                     judged = {name: float(value) for name, value in self.trainee.judge().items()}
@@ -363,32 +350,3 @@ class _Run:
         return torch.autocast(
             self.place.device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"
         )
-
-
-class _judging:  # noqa: N801  (used as a function)
-    """Evaluation mode without gradients, and back."""
-
-    def __init__(self, networks: Mapping[str, nn.Module]) -> None:
-        self._networks, self._still = networks, torch.no_grad()
-
-    def __enter__(self) -> None:
-        self._still.__enter__()
-        for network in self._networks.values():
-            network.eval()
-
-    def __exit__(self, *told: Any) -> None:
-        for network in self._networks.values():
-            network.train()
-        self._still.__exit__(*told)
-
-
-def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
-    return [one for group in optimiser.param_groups for one in group["params"]]
-
-
-def _stand_still(networks: Mapping[str, nn.Module], learners: Mapping[str, list[nn.Parameter]]) -> None:
-    """What no optimiser has does not learn, and must not gather gradients either."""
-    moving = {id(one) for own in learners.values() for one in own}
-    for network in networks.values():
-        for parameter in network.parameters():
-            parameter.requires_grad_(id(parameter) in moving)
