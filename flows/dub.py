@@ -150,13 +150,13 @@ def _looked_at(
     home: str | None, identity: str, audio: Path, options: DubOptions
 ) -> tuple[Home, _Known, Path]:
     """Raises a RequestError for whatever is wrong with the request; does nothing."""
-    from tasks.dubbing.hearing import require_sound
+    from tasks.dubbing.hearing import require_audible
     from tasks.training import TrainOptions, method_of
 
     place = Home(home)
     consent.require(place, check_slug(identity), "dub")
     check_text(str(audio), "AUDIO")
-    require_sound(audio)
+    require_audible(audio)
     method_of(TrainOptions(options.method, options.preset))
     known = _known(place, identity, options)
     for step in known.missing():
@@ -183,11 +183,11 @@ def _known(home: Home, identity: str, options: DubOptions) -> _Known:
     except RequestError:
         sources = []
     method, config = method_of(TrainOptions(options.method, options.preset))
-    stages = [stage for stage in method.stages(config) if stage.personal]
+    stages = method.stages(config)
     there = {one.clip.id for one in sources}
     known = _Known([clip for clip in clips if clip not in there], [one.features for one in sources])
-    known.stages = [stage.name for stage in stages]
-    # A method without training has nothing else to show than what is remembered.
+    known.stages = [stage.name for stage in stages if stage.personal]
+    # A method without any training has nothing else to show than what is remembered.
     known.wants_memory = not stages or any(wants_memory(stage) for stage in stages)
     if sources:
         found = newest_checkpoints(home, identity, options.method, options.preset, known.stages)

@@ -65,7 +65,7 @@ class Examined:
 
 def sign(film: Path, target: Path, claim: Claim, credentials: Credentials) -> None:
     """Write `film` to `target` with its manifest; whole, or not at all."""
-    import c2pa
+    import c2pa  # type: ignore[import-untyped]
 
     info = c2pa.C2paSignerInfo(credentials.algorithm, credentials.chain, credentials.key, None)
     part = target.with_name(f".{uuid.uuid4().hex}.mp4")
@@ -193,7 +193,7 @@ def _examined(path: Path, told: Mapping[str, Any]) -> Examined:
     claim = next(iter(_assertions(active, _RECIPE)), {})
     if claim.get("sealed"):
         problems += [wrong for wrong in (_unsealed(path),) if wrong]
-    generator = next(iter(active.get("claim_generator_info", [])), {})
+    generator: dict[str, Any] = next(iter(active.get("claim_generator_info", [])), {})
     signed = active.get("signature_info", {})
     sources = [action.get("digitalSourceType", "") for action in _actions(active)]
     return Examined(

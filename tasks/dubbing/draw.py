@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.canvas import paste
-from models.methods import Drawn, Fit, Motion, Speaker, Template, View
+from models.methods import Drawn, Fit, Speaker, Template, View
 from storage.errors import WorkError
 from storage.media import MediaWriter, VideoReader
 from tasks.dubbing.clock import Clock
@@ -220,5 +220,5 @@ def remembers(scene: Scene, speaker: Speaker, begin: int) -> tuple[bool, Drawn]:
 
 def _with(view: View, other: View) -> View:
     """The view as one of the other's run, with another motion, so that memory of either shows."""
-    moved = Motion(*(None if part is None else part * 0.5 for part in view.motion))
+    moved = view.motion._replace(expression=view.motion.expression * 0.5)
     return view._replace(run=other.run, motion=moved)

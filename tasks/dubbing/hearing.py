@@ -28,7 +28,7 @@ from storage.media import Probe, SoundReader, probe
 from tasks.audio_backends import AudioBackend
 from tasks.dubbing.spool import Spool, SpoolWriter
 
-__all__ = ["Hearing", "listen", "require_sound"]
+__all__ = ["Hearing", "listen", "require_audible"]
 
 F32 = NDArray[np.float32]
 SYMBOLS, BANDS = 29, 80
@@ -37,7 +37,7 @@ _BLOCK, _MEL_BLOCK = 250, 400
 _BLOCK_S = 4.0
 _SHORTEST_S = 0.04
 # Where nothing is louder there is nothing to be heard; speech is seldom softer than the second.
-_NOTHING_LUFS, _QUIET_LUFS = -70.0, -40.0
+_NOTHING, _NOTHING_LUFS, _QUIET_LUFS = 3e-4, -70.0, -40.0
 _NOISY_DB = 15.0
 _SPEAKS, _SILENT = 0.5, 0.2
 
@@ -71,13 +71,29 @@ _SPOOLS = {"speech": SYMBOLS, "loudness": 1, "voice": 1, "mel": BANDS}
 _WHOLE = "heard.json"
 
 
-def require_sound(path: Path) -> Probe:
+def require_audible(path: Path) -> None:
+    """Raises a MediaError where nothing can be heard, having read no more than tells it."""
+    sound = SoundReader(path, RATE, info=_require_sound(path))
+    heard = 0
+    for block in sound.blocks(_BLOCK_S):
+        heard += len(block)
+        if heard >= _SHORTEST_S * RATE and np.abs(block).max() > _NOTHING:
+            return
+    if heard >= _SHORTEST_S * RATE:
+        raise _silent(path)
+    what = "no sound can be decoded" if not heard else "is too short to say anything"
+    raise MediaError(what, where=path, do="give at least 0.2 s of speech")
+
+
+def _silent(path: Path) -> MediaError:
+    return MediaError("is silent", where=path, do="give a file in which somebody speaks")
+
+
+def _require_sound(path: Path) -> Probe:
     """What the file is; a MediaError where nothing can be heard in it."""
     found = probe(path)
     if found.audio is None:
         raise MediaError("has no sound", where=path, do="give a file with speech")
-    if found.audio.duration_s > 0 and found.audio.duration_s < _SHORTEST_S:
-        raise MediaError("is too short to say anything", where=path, do="give at least 0.2 s of speech")
     return found
 
 
@@ -86,7 +102,8 @@ def listen(path: Path, backend: AudioBackend, folder: Path) -> Hearing:
     whole = folder / _WHOLE
     if not whole.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        found = require_sound(path)
+        require_audible(path)
+        found = probe(path)
         samples = _hear(SoundReader(path, RATE, info=found), backend, folder)
         told = {"seconds": samples / RATE, "warnings": _warnings(path, found, folder)}
         whole.with_suffix(".part").write_text(json.dumps(told))
@@ -120,17 +137,14 @@ def _hear(sound: SoundReader, backend: AudioBackend, folder: Path) -> int:
             speech.append(rows[: max(speech_rows(heard) - speech.rows, 0)] if len(rows) else rows)
         for stream, spool in streams:
             spool.append(stream.finish())
-        _check_heard(sound, heard, backend, speech.rows)
+        _check_heard(heard, backend, speech.rows)
         # DeepSpeech makes no window for a last 12 ms or less: its last row then stands for them too.
         speech.append(np.repeat(last, speech_rows(heard) - speech.rows, axis=0))
     _tell_voice(folder)
     return heard
 
 
-def _check_heard(sound: SoundReader, heard: int, backend: AudioBackend, rows: int) -> None:
-    if heard < _SHORTEST_S * RATE:
-        what = "no sound can be decoded" if not heard else "is too short to say anything"
-        raise MediaError(what, where=sound.path, do="give at least 0.2 s of speech")
+def _check_heard(heard: int, backend: AudioBackend, rows: int) -> None:
     if not 0 <= speech_rows(heard) - rows <= 1 or not rows:
         raise WorkError(f"{backend.name} gave {rows} rows for {speech_rows(heard)}", where="driving speech")
 
@@ -148,7 +162,7 @@ def _warnings(path: Path, found: Probe, folder: Path) -> list[str]:
     """What speaks against the sound, in plain words; a MediaError where there is nothing in it."""
     level, voice = (Spool(folder / f"{name}.f32", 1).read()[:, 0] for name in ("loudness", "voice"))
     if level.max() < _NOTHING_LUFS:
-        raise MediaError("is silent", where=path, do="give a file in which somebody speaks")
+        raise _silent(path)
     warnings = [f"the sound file: {defect}" for defect in found.defects]
     spoken, silent = level[voice > _SPEAKS], level[voice < _SILENT]
     if not len(spoken):

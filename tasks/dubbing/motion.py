@@ -48,7 +48,7 @@ class Moving:
 
     def at(self, start: int, stop: int) -> Motion:
         """Rows of output frames start to stop."""
-        middle = (np.arange(start, stop) + 0.5) / self.rate
+        middle = np.asarray((np.arange(start, stop) + 0.5) / self.rate, np.float64)
         rows = _read(self.spool, middle * self.own_rate - 0.5)
         follow = np.interp(middle * _VOICE_RATE - 0.5, np.arange(len(self.follows)), self.follows)
         expression, column = self._gated(rows[:, :_EXPRESSION], follow[:, None]), _EXPRESSION
@@ -85,9 +85,9 @@ def move(speaker: Speaker, hearing: Hearing, folder: Path, rate: float, rest: F3
         more = _write(speaker, hearing, folder / "motion.f32", own_rate)
         whole.with_suffix(".part").write_text(json.dumps({"more": more}))
         whole.with_suffix(".part").replace(whole)
-    more = tuple(json.loads(whole.read_text())["more"])
-    width = _EXPRESSION + sum(_MORE[name] for name in more)
-    return Moving(Spool(folder / "motion.f32", width), own_rate, rate, more, gate(hearing.voice), rest)
+    told: tuple[str, ...] = tuple(json.loads(whole.read_text())["more"])
+    width = _EXPRESSION + sum(_MORE[name] for name in told)
+    return Moving(Spool(folder / "motion.f32", width), own_rate, rate, told, gate(hearing.voice), rest)
 
 
 def _write(speaker: Speaker, hearing: Hearing, path: Path, own_rate: float) -> list[str]:
