@@ -2,7 +2,8 @@
 
     python -m tests.bench.renderer senator            60 s of a real person: 48 s to train on, 12 s to judge
     python -m tests.bench.renderer puppet             the same of a puppet
-    options: --preset P, --steps N, --threads N, --home HOME (with one identity, extracted), --sheet X.png
+    --sound drives all by what the sound says; --home HOME has one identity, extracted; --keep FOLDER goes on
+    with what was trained there; --preset P, --steps N, --threads N, --sheet X.png
 
 Every row of the table draws the held-out frames onto themselves, driven by the expression that was fitted to
 them, by the same code that dubs; whole frames are then looked at by the face mesh, truth and drawing alike.
@@ -17,7 +18,7 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from safetensors.numpy import load_file
 from torch import Tensor
 
 from models.canvas import mouth_box, paste, sample
 from models.losses import psnr, ssim
 from models.memface.config_renderer import RendererConfig, renderer_config
+from models.memface.expression import listen, load_expression
 from models.memface.painter import Painter
 from models.memface.training_renderer import RENDERER_ARRAYS, RendererTrainee
-from models.methods import Drawn, Memory, Person, Stage, View
+from models.methods import Drawn, Memory, Motion, Person, Stage, View, find_method
 from models.nearest.method import NearestConfig, NearestSpeaker
 from models.networks.blocks import pictures_in
 from models.training import About, Bundle
@@ -42,11 +45,12 @@ from models.training.engine import train
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.media import VideoReader
+from storage.weights import Registry
 from tasks.bundles import write_stage_bundle
 from tasks.extract import video_of
 from tasks.material import Cut, Material, open_materials
 from tasks.remember import RememberOptions, features_of, open_memory, remember
-from tests.bench.renderer_people import Lips, prepared, template_of, view_of
+from tests.bench.renderer_people import Lips, prepared, template_of, view_of, wanted_by
 
 HELD_OUT = 0.2
 BLOCK = 16
@@ -61,6 +65,7 @@ class Judge:
     pictures: Tensor  # (B, H, W, 3)
     lips: Lips
     true: np.ndarray  # (B, 40, 2)
+    wanted: Tensor  # (T, 64) what all of them are to show
 
     def line(self, name: str, speaker: Any, side: int) -> tuple[str, Tensor]:
         """A row of the table, and the canvases that were drawn."""
@@ -69,7 +74,7 @@ class Judge:
         made, places, spent = [], [], [0.0, 0.0]
         for start in range(0, len(self.frames), BLOCK):
             rows = self.frames[start : start + BLOCK]
-            view = view_of(self.one, template, rows, self.pictures[start : start + BLOCK])
+            view = view_of(self.one, template, rows, self.pictures[start : start + BLOCK], self.wanted)
             drawn, pasted = self._drawn(speaker.draw, view, spent)
             made.append(pasted)
             places.append(drawn.places)
@@ -115,7 +120,36 @@ def judge_of(one: Material, video: Path) -> Judge:
     pictures = [p for number, p in enumerate(shown, int(frames[0])) if one.seen[number]]
     stacked = torch.from_numpy(np.stack(pictures))
     lips = Lips(np.asarray(one.group.read("track/landmarks"))[frames])
-    return Judge(one, frames, stacked, lips, lips(stacked))
+    wanted = torch.from_numpy(one.fit("expression"))
+    return Judge(one, frames, stacked, lips, lips(stacked), wanted)
+
+
+class Speaking:
+    """Only what listens."""
+
+    rate: float | None = 25.0
+
+    def __init__(self, net: Any) -> None:
+        self._net = net
+
+    def listen(self, sound: Any) -> Iterator[Motion]:
+        return (Motion(rows) for rows in listen(self._net, sound))
+
+
+def speaking(home: Home, one: Material, work: Path) -> Any:
+    """The expression stage, trained on the same part of the clip from its general weights."""
+    method = find_method("memface")
+    config = method.config("cpu")
+    stage = method.stages(config)[0]
+    general = load_file(Registry().find(str(stage.general)).path)
+    start = {name: value.astype(np.float32) for name, value in general.items()}
+    about = About("memface", stage.name, "cpu", config.as_dict())
+    path = write_stage_bundle(work / "said", home, stage, about, [one], Cut(held_out=HELD_OUT), start=start)
+    bundle = Bundle(path)
+    trainee = method.trainee(stage.name, config, bundle, bundle.start())
+    with opened("auto") as place:
+        done = train(trainee, work / "speaking", "bench", place=place)
+    return Speaking(load_expression(config.expression, done.best.tensors))
 
 
 def trained(
@@ -155,6 +189,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--home", type=Path)
+    parser.add_argument("--sound", action="store_true")
+    parser.add_argument("--keep", type=Path)
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -166,9 +202,13 @@ def main() -> None:
     sources = features_of(home, Ledger(home.objects), identity)[:1]
     (one,) = open_materials(home, [sources[0].features])
     memory = remember(home, identity, sources, RememberOptions(side=config.side, share=1 - HELD_OUT))
-    with tempfile.TemporaryDirectory() as work, video_of(home, one.clip) as video:
+    with tempfile.TemporaryDirectory() as passing, video_of(home, one.clip) as video:
+        work = options.keep or Path(passing)
+        work.mkdir(parents=True, exist_ok=True)
         judge = judge_of(one, video)
-        rows = compare(home, judge, memory, config, Path(work))
+        if options.sound:
+            judge = replace(judge, wanted=wanted_by(one, speaking(home, one, work)))
+        rows = compare(home, judge, memory, config, work)
     if options.sheet is not None:
         sheet(options.sheet, rows)
 

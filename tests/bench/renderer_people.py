@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.methods import Fit, Motion, Template, View
+from models.methods import Fit, Heard, Motion, Speaker, Template, View
 from models.morphable.builtin import builtin
 from models.puppet.texts import ENGLISH_60_S
 from models.track.regions import region_of, to_picture
@@ -23,7 +23,7 @@ from tasks.film import Script, film
 from tasks.material import Material
 from tests.bench.footage import real_footage
 
-__all__ = ["Lips", "prepared", "template_of", "view_of"]
+__all__ = ["Lips", "heard_of", "prepared", "template_of", "view_of", "wanted_by"]
 
 RECORD = """subject = "Bench"
 scope = ["ingest", "train", "dub"]
@@ -67,12 +67,32 @@ def template_of(one: Material) -> Template:
     return Template(fit, torch.from_numpy(one.shot), seen, round(height), round(width), one.rate)
 
 
-def view_of(one: Material, template: Template, frames: np.ndarray, pictures: Tensor) -> View:
-    """Frames that are to say again what they say."""
+def view_of(one: Material, template: Template, frames: np.ndarray, pictures: Tensor, wanted: Tensor) -> View:
+    """Frames that are to show what is `wanted` (T, 64) of all frames."""
     at = torch.from_numpy(frames)
     fit = Fit(*(rows[at] for rows in template.fit))
     run = torch.from_numpy(one.shot)[at]
-    return View(pictures, at, run, fit, Motion(fit.expression), torch.ones(len(at)))
+    return View(pictures, at, run, fit, Motion(wanted[at]), torch.ones(len(at)))
+
+
+def heard_of(one: Material, shift: int = 0) -> Heard:
+    """The clip's own sound as a speaker hears it; `shift` frames of it wrong."""
+    rows = [torch.from_numpy(one.group.read(f"audio/{name}")) for name in ("deepspeech", "loudness", "voice")]
+    mel = torch.from_numpy(one.group.read("audio/mel"))
+    turns = [round(shift * 50 / one.rate)] * 3 + [round(shift * 80 / one.rate)]
+    speech, loudness, voice, bands = (r.roll(by, 0) for r, by in zip((*rows, mel), turns, strict=True))
+    return Heard(speech, loudness, voice, bands)
+
+
+def wanted_by(one: Material, speaker: Speaker, shift: int = 0) -> Tensor:
+    """The fitted expressions (T, 64), whose mouths are what a speaker makes of the clip's sound."""
+    told = torch.cat([motion.expression for motion in speaker.listen(iter([heard_of(one, shift)]))])
+    at = torch.arange(len(one.seen)) * (speaker.rate or one.rate) / one.rate
+    rows = told[at.round().long().clamp(max=len(told) - 1)]
+    mouth = torch.from_numpy(builtin().coefficients_of(("jaw", "lips", "cheeks")))
+    wanted = torch.from_numpy(one.fit("expression")).clone()
+    wanted[:, mouth] = rows[:, mouth].float()
+    return wanted
 
 
 class Lips:
