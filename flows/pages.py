@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from flows.lineage_page import STYLE
 
-__all__ = ["Curve", "curves", "facts", "page", "picture", "section", "table", "video"]
+__all__ = ["Curve", "curves", "facts", "lines", "page", "picture", "section", "table", "video"]
 
 COLOURS = ("#c22f5d", "#2f7dd1", "#1d9a8a", "#c78a1c", "#8e63c7")
 _STYLE = """
@@ -87,6 +87,11 @@ def facts(told: Mapping[str, object]) -> str:
         for key, value in told.items()
     )
     return f"<dl>{rows}</dl>"
+
+
+def lines(told: Sequence[str]) -> str:
+    """Text as a terminal shows it."""
+    return f'<pre class="scroll"><code>{html.escape(chr(10).join(told))}</code></pre>'
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -27,4 +27,3 @@ def import_(file: Path, as_json: bool) -> None:
         print_json(made.as_dict())
         return
     say(made.line())
-

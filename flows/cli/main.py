@@ -27,6 +27,8 @@ COMMANDS = {
     "remember": "flows.cli.remember",
     "train": "flows.cli.train",
     "import": "flows.cli.imports",
+    "dub": "flows.cli.dub",
+    "verify": "flows.cli.verify",
     "puppet": "flows.cli.puppet",
     "status": "flows.cli.look",
     "query": "flows.cli.query",
