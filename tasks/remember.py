@@ -8,28 +8,23 @@ clips compete; each clip's are read once, in order.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from models.canvas import places, sample
-from models.memory.explicit import Selection, gates, select, smallest
-from models.morphable import builtin
 from storage import clips
 from storage.artifacts import Artifact, Made, find, produce
 from storage.clips import ArraySpec, ClipGroup
 from storage.clips.specs import single_shard
-from storage.errors import MediaError, RequestError
+from storage.errors import RequestError
 from storage.home import Home
 from storage.ledger import Ledger
-from storage.media import VideoReader
 from storage.recipes import Recipe
+from tasks._mouths import by_chance, choose, first_share, frames_of, identity_of, owners, pictures
 from tasks.extract import video_of
 from tasks.threads import one_thread
 
@@ -48,7 +43,6 @@ __all__ = [
 
 F32 = NDArray[np.float32]
 VERSION = 1
-_FIT = ("identity", "expression", "rotation", "translation", "camera")
 
 
 @dataclass(frozen=True)
@@ -84,17 +78,6 @@ class Remembered(NamedTuple):
     confidence: F32
     clips: tuple[str, ...]
     told: Mapping[str, Any]
-
-
-class Frames(NamedTuple):
-    """What is known of a clip's frames before any picture is read; places on canvases of `side` pixels."""
-
-    keys: F32  # (T, 40, 3)
-    places: torch.Tensor  # (T, 2, 3)
-    sharpness: F32
-    confidence: F32
-    error: F32
-    rotation: F32
 
 
 def features_of(home: Home, ledger: Ledger, identity: str) -> list[Source]:
@@ -152,39 +135,6 @@ def read_memory(group: ClipGroup) -> Remembered:
     return Remembered(**arrays, clips=tuple(group.attrs["clips"]), told=dict(group.attrs))
 
 
-def frames_of(group: ClipGroup, side: int, identity: F32 | None = None) -> Frames:
-    """Keys and places of every frame of a clip; `identity` (80,) is whose neutral mouth keys start from."""
-    fit = {name: group.read(f"fit/{name}").astype(np.float32) for name in _FIT}
-    seen = (group.read("track/confidence") > 0) & np.isfinite(fit["expression"]).all(1)
-    own = fit["identity"][seen].mean(0) if seen.any() else np.zeros(80, np.float32)
-    keys = np.full((len(seen), len(builtin().mouth), 3), np.nan, np.float32)
-    whose = own if identity is None else identity
-    keys[seen] = builtin().mouth_vertices(whose, fit["expression"][seen])
-    at = places(
-        torch.from_numpy(own),
-        torch.from_numpy(fit["rotation"]),
-        torch.from_numpy(fit["translation"]),
-        torch.from_numpy(fit["camera"]),
-        torch.from_numpy(group.read("track/shot")),
-        torch.from_numpy(seen),
-        float(group.attrs["fps"]),
-        side,
-    )
-    sharpness, confidence = (group.read(f"track/{name}") for name in ("sharpness", "confidence"))
-    error = group.read("fit/error") if "fit/error" in group.names else np.zeros(len(seen), np.float32)
-    return Frames(keys, at, sharpness, confidence, error, fit["rotation"])
-
-
-def identity_of(groups: Sequence[ClipGroup]) -> F32:
-    """One neutral face (80,) for all clips: the mean of what was fitted."""
-    rows = [group.read("fit/identity") for group in groups]
-    every = np.concatenate(rows)
-    every = every[np.isfinite(every).all(1)]
-    if not len(every):
-        raise MediaError("no frame shows a face", where=groups[0].url, do="ingest other footage")
-    return np.asarray(every.mean(0), np.float32)
-
-
 @one_thread()
 def _write(
     home: Home, identity: str, sources: Sequence[Source], options: RememberOptions, target: Path
@@ -192,10 +142,10 @@ def _write(
     groups = [clips.open_clip(home.uri(f"{one.features.uri}/features.zarr")) for one in sources]
     _check_model(home, sources)
     whose = identity_of(groups)
-    frames = [_cut(frames_of(group, options.side, whose), options.share) for group in groups]
-    chosen, usable = _choose(frames, options, where=identity)
-    of, row = _owners(frames, usable[chosen.rows])
-    patches = _pictures(home, sources, frames, of, row, options.side)
+    frames = [first_share(frames_of(group, options.side, whose), options.share) for group in groups]
+    chosen, usable = choose(frames, options.slots, options.seed, where=identity)
+    of, row = owners(frames, usable[chosen.rows])
+    patches = pictures([video_of(home, one.clip) for one in sources], frames, of, row, options.side)
     arrays = {
         "memory/keys": np.concatenate([f.keys for f in frames])[usable[chosen.rows]],
         "memory/patches": patches,
@@ -218,7 +168,7 @@ def _write(
         "memory_slots": float(len(of)),
         "memory_frames": float(len(usable)),
         "memory_distance_mm": chosen.distance,
-        "memory_distance_random_mm": _by_chance(frames, usable, len(of)),
+        "memory_distance_random_mm": by_chance(frames, usable, len(of)),
     }
 
 
@@ -231,69 +181,6 @@ def _check_model(home: Home, sources: Sequence[Source]) -> None:
         if model not in (None, "builtin"):
             do = "`memdub extract` it with --model builtin"
             raise RequestError(f"fitted with the model {model}", where=one.clip.id, do=do)
-
-
-def _cut(frames: Frames, share: float) -> Frames:
-    """The first part of a clip: the rest is kept for judging."""
-    stop = round(len(frames.keys) * share)
-    return Frames(**{name: values[:stop] for name, values in frames._asdict().items()})
-
-
-def _choose(
-    frames: Sequence[Frames], options: RememberOptions, where: str
-) -> tuple[Selection, NDArray[np.int64]]:
-    """The selection, and the rows of all frames that it was made from."""
-    open_ = [gates(f.keys, f.sharpness, f.confidence, f.error, f.rotation, options.slots) for f in frames]
-    usable = np.flatnonzero(np.concatenate(open_))
-    if len(usable) < 2:
-        raise MediaError("no frame shows a mouth well enough", where=where, do="ingest sharper footage")
-    keys = np.concatenate([f.keys for f in frames])[usable].reshape(len(usable), -1)
-    return select(keys, options.slots, options.seed), usable
-
-
-def _by_chance(frames: Sequence[Frames], usable: NDArray[np.int64], count: int) -> float:
-    keys = np.concatenate([f.keys for f in frames])[usable].reshape(len(usable), -1)
-    draw = np.random.default_rng(1)
-    return float(np.mean([smallest(keys[draw.choice(len(keys), count, replace=False)]) for _ in range(5)]))
-
-
-def _owners(frames: Sequence[Frames], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Clip and frame of rows that are counted through all clips."""
-    starts = np.cumsum([0, *(len(f.keys) for f in frames)])
-    of = np.searchsorted(starts, rows, side="right") - 1
-    return of, rows - starts[of]
-
-
-def _pictures(
-    home: Home,
-    sources: Sequence[Source],
-    frames: Sequence[Frames],
-    of: NDArray[np.int64],
-    row: NDArray[np.int64],
-    side: int,
-) -> NDArray[np.uint8]:
-    out = np.zeros((len(of), side, side, 3), np.uint8)
-    with ExitStack() as open_videos:
-        for number, source in enumerate(sources):
-            mine = np.flatnonzero(of == number)
-            if not len(mine):
-                continue
-            video = VideoReader(open_videos.enter_context(video_of(home, source.clip)))
-            for slot, picture in _picked(video, mine, row):
-                at = frames[number].places[row[slot]][None]
-                out[slot] = sample(torch.from_numpy(picture)[None], at, side)[0].numpy()
-    return out
-
-
-def _picked(
-    video: VideoReader, slots: NDArray[np.int64], row: NDArray[np.int64]
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Slots with their frames' pictures, in the order of the film, which is read once."""
-    waiting = sorted(slots.tolist(), key=lambda slot: int(row[slot]))
-    first = int(row[waiting[0]])
-    for number, picture in enumerate(video.read(first, int(row[waiting[-1]]) + 1), first):
-        while waiting and int(row[waiting[0]]) == number:
-            yield waiting.pop(0), picture
 
 
 _ABOUT = {

@@ -76,7 +76,7 @@ def test_pictures_are_those_of_their_frames(home: Home, source: Source) -> None:
     frames = frames_of(group_of(home, source), 32)
     for slot in range(12):
         frame = int(kept.frame[slot])
-        x = float(frames.places[frame, 0] @ np.array([16, 16, 1], np.float32))
+        x = float(frames.places[frame, 0].numpy() @ np.array([16, 16, 1], np.float32))
         wanted = (2 * x + 5 * frame) % 256
         red = float(kept.patches[slot, 16, 16, 0])
         away = abs((red - wanted + 128) % 256 - 128)
