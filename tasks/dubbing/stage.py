@@ -15,12 +15,14 @@ import mimetypes
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.methods import Drawn, Speaker
 from storage import consent
 from storage.artifacts import Artifact, Made, produce
 from storage.home import Home
@@ -162,26 +164,66 @@ def _make(job: Job, recipe: Recipe, workspace: Path) -> None:
 def _draw(
     job: Job, hearing: Hearing, video: VideoReader, workspace: Path
 ) -> tuple[dict[str, Any], list[Path]]:
-    """All pieces, and what is told of them."""
-    chosen = job.chosen
-    frames = max(1, math.ceil(hearing.seconds * video.rate - 1e-6))
-    order = walk(chosen.looks, chosen.within, frames, float(video.rate))
-    run, share = speaking(chosen.looks, order, float(video.rate), job.yaw_limit)
+    """What is told of the dub, and all its pieces."""
     new_speaker = job.cast.speakers(job.home, workspace, job.options.seed)
     first = new_speaker()
+    scene = _scene(job, hearing, video, workspace, first)
+    shown = np.flatnonzero(scene.share > 0)
+    keeps, drawn = remembers(scene, first, int(shown[0])) if len(shown) else (False, None)
+    scene = replace(scene, warm_up=_WARM_UP if keeps else 0)
+    told = _told(job, hearing, scene, drawn)
+    # The first has read its memory already: one of the threads goes on with it.
+    spare = [first]
+    del first
+
+    def another() -> Speaker:
+        with suppress(IndexError):
+            return spare.pop()
+        return new_speaker()
+
+    step = _counted(job, len(scene.order))
+    folder = workspace / "pieces"
+    pieces = draw_all(scene, folder, another, workers=_workers(job), clock=job.clock, step=step)
+    return told, list(pieces)
+
+
+def _scene(job: Job, hearing: Hearing, video: VideoReader, workspace: Path, speaker: Speaker) -> Scene:
+    chosen, rate = job.chosen, float(video.rate)
+    frames = max(1, math.ceil(hearing.seconds * video.rate - 1e-6))
+    order = walk(chosen.looks, chosen.within, frames, rate)
+    run, share = speaking(chosen.looks, order, rate, job.yaw_limit)
     width, height = video.size
     template = chosen.template(height, width)
-    first.meet(template)
+    speaker.meet(template)
     with job.clock("listen"):
-        moving = move(first, hearing, workspace / "sound", float(video.rate), _rest(chosen))
-    scene = Scene(video, template, order, run, share, moving, job.options.lossless)
-    shown = np.flatnonzero(share > 0)
-    keeps, drawn = remembers(scene, first, int(shown[0])) if len(shown) else (False, None)
-    scene = Scene(**{**scene.__dict__, "warm_up": _WARM_UP if keeps else 0})
+        moving = move(speaker, hearing, workspace / "sound", rate, _rest(chosen))
+    return Scene(video, template, order, run, share, moving, job.options.lossless)
+
+
+def _told(job: Job, hearing: Hearing, scene: Scene, drawn: Drawn | None) -> dict[str, Any]:
+    order, share, scale = scene.order, scene.share, canvas_scale(drawn)
     side = 0 if drawn is None else int(drawn.patches.shape[1])
-    scale = canvas_scale(drawn)
-    warnings = [*hearing.warnings, *warnings_of(chosen, order, share, scale, side)]
-    del first
+    turns = int((np.diff(order)[1:] * np.diff(order)[:-1] < 0).sum())
+    figures = {
+        "dub_frames": len(order),
+        "dub_speech_s": hearing.seconds,
+        "dub_untouched_share": float((share <= 0).mean()),
+        "dub_template_turns": turns,
+        **({} if scale is None else {"dub_pixels_a_canvas_pixel": scale}),
+    }
+    return {
+        "template": job.chosen.material.clip.id,
+        "why": job.chosen.why,
+        "frames": len(order),
+        "seconds": hearing.seconds,
+        "rate": str(scene.rate),
+        "size": scene.video.size,
+        "warnings": [*hearing.warnings, *warnings_of(job.chosen, order, share, scale, side)],
+        "figures": figures,
+    }
+
+
+def _counted(job: Job, frames: int) -> Callable[[int], None]:
     done = 0
 
     def step(count: int) -> None:
@@ -190,25 +232,7 @@ def _draw(
         if job.step is not None:
             job.step(done, frames)
 
-    folder = workspace / "pieces"
-    pieces = draw_all(scene, folder, new_speaker, workers=_workers(job), clock=job.clock, step=step)
-    turns = int((np.diff(np.sign(np.diff(order))) != 0).sum()) if len(order) > 2 else 0
-    figures = {
-        "dub_frames": frames,
-        "dub_speech_s": hearing.seconds,
-        "dub_untouched_share": float((share <= 0).mean()),
-        "dub_template_turns": turns,
-        **({} if scale is None else {"dub_pixels_a_canvas_pixel": scale}),
-    }
-    clip = chosen.material.clip.id
-    told = {"template": clip, "why": chosen.why, "frames": frames, "seconds": hearing.seconds}
-    return {
-        **told,
-        "rate": str(video.rate),
-        "size": video.size,
-        "warnings": warnings,
-        "figures": figures,
-    }, list(pieces)
+    return step
 
 
 def _rest(chosen: Chosen) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -285,3 +285,34 @@ def test_killed_it_goes_on_and_ends_the_same(person: Home, tmp_path: Path) -> No
     assert coded(done.path) == coded(straight.path)
     assert not list(person.workspace_root().glob("dub-*")), "the draft stays behind"
     assert verify(done.path, home=person.url).holds
+
+
+SHELL = """
+import sys
+from tests.helpers import painted
+painted.register()
+from flows.cli.main import COMMANDS, main
+COMMANDS["dub"] = "flows.cli.dub"
+main(sys.argv[1:])
+"""
+
+
+def test_interrupted_it_stops_at_once_and_says_one_line(person: Home, tmp_path: Path) -> None:
+    audio, out = wav(tmp_path / "a.wav", 240.0), tmp_path / "out.mp4"
+    words = ["dub", "anna", str(audio), "-o", str(out), "--method", painted.NAME]
+    environment = {**os.environ, "MEMDUB_HOME": person.url}
+    command = [sys.executable, "-c", SHELL, *words]
+    running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not pieces_of(person):
+        assert running.poll() is None, "it ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    said = running.communicate(timeout=60)[1].splitlines()
+    assert running.returncode == 130
+    assert [line for line in said if "interrupted" in line] == said[-1:]
+    assert "Traceback" not in "".join(said)
+    assert not out.exists()
+    assert 0 < len(pieces_of(person)) < 60, "what is finished is kept"
+    assert Ledger(person.objects).rows("runs").to_pylist()[-1]["status"] == "interrupted"
