@@ -1,6 +1,8 @@
 """Speech with the faces that go with it, of many made-up people: what a general model of lips is trained on.
 
-    python -m tasks.rehearsals FOLDER [--takes 200]
+    python -m tasks.rehearsals FOLDER [--takes 200]         takes, and of them FOLDER/general.bundle
+    python -m models.train FOLDER/general.bundle -o DIR     general weights of MemFace's first stage
+    python -m tasks.rehearsals FOLDER --ship DIR/checkpoint.safetensors
 
 Nothing is rendered. A take is one person of the puppets' kind, speaking a voice and a language of its own
 for some 40 seconds, through a room, a microphone and noise. Its landmarks, known exactly, are seen through
@@ -14,6 +16,7 @@ by flows that train general weights, and by benchmarks.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ import librosa
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 from models.fit.choice import choose, looks
 from models.fit.frames import solve_frames
@@ -33,6 +37,7 @@ from models.fit.landmarks import FitSettings, eye_distance, landmarks_of, target
 from models.fit.person import Person, steadied, watch
 from models.fit.shot import solve_shot
 from models.fit.telling import told
+from models.methods import find_method
 from models.morphable.builtin import builtin
 from models.puppet.body import Body
 from models.puppet.camera import FOCAL, about_neck, project, rest_pose, rotation
@@ -41,6 +46,7 @@ from models.puppet.performance import Performance, perform
 from models.puppet.phonetics import SILENCE, Phoneme, letters
 from models.track.subset68 import subset68
 from models.training import HELD_OUT, TRAIN, About, Segment, write_bundle
+from models.training.checkpoint import read_checkpoint
 from storage.errors import MemdubError, WorkError
 from tasks.acoustic.augment import RATE, through_the_world
 from tasks.acoustic.texts import sentence
@@ -313,16 +319,36 @@ def _write(file: Path, take: Take) -> None:
     beside.replace(file)
 
 
+def ship(checkpoint: Path, target: Path) -> Path:
+    """A checkpoint of a general training as weights that are bundled: matrices in 16 bits."""
+    told, tensors = read_checkpoint(checkpoint)
+    kept = {
+        name: (value.half() if value.is_floating_point() and value.dim() > 1 else value).contiguous()
+        for name, value in tensors.items()
+    }
+    save_file(kept, target, {"network": "memface expression", "config": json.dumps(told.get("config", {}))})
+    return target
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="where takes are kept, and the bundle `general.bundle`")
     parser.add_argument("--takes", type=int, default=Plan.takes)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--preset", default="cpu")
+    parser.add_argument(
+        "--ship", type=Path, metavar="CHECKPOINT", help="only write FOLDER/memface_expression"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.ship:
+        print(ship(options.ship, options.folder / "memface_expression.safetensors"))
+        return
     plan = Plan(takes=options.takes, seed=options.seed)
-    make(plan, options.folder, find_backend("embedded"), lambda done, of: print(f"\r{done}/{of}", end=""))
-    print()
+    files = make(plan, options.folder, find_backend("embedded"), lambda n, of: print(f"\r{n}/{of}", end=""))
+    config = find_method("memface").config(options.preset).as_dict()
+    target = options.folder / "general.bundle"
+    print(f"\n{write_general(list(takes(files)), target, config, preset=options.preset)}")
 
 
 if __name__ == "__main__":

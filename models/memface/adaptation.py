@@ -18,7 +18,7 @@ from torch import Tensor
 
 from models.memface.network_expression import BANDS, FEATURES, ExpressionNet, even
 
-__all__ = ["Material", "adapt", "led"]
+__all__ = ["Material", "adapt"]
 
 Runs = Sequence[tuple[int, int]]
 _RIDGES = (300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0)
@@ -36,40 +36,25 @@ class Material(NamedTuple):
     trust: Tensor  # (N,)
 
 
-def led(rows: Tensor, runs: Runs, lead: int) -> Tensor:
-    """Rows (N, 2, F) read `lead` half rows later, within their runs; the ends hold on."""
-    out = rows.clone()
-    for start, stop in runs:
-        flat = rows[start:stop].flatten(0, 1)
-        at = (torch.arange(len(flat)) + lead).clamp(0, len(flat) - 1)
-        out[start:stop] = flat[at].reshape(stop - start, 2, -1)
-    return out
-
-
 @torch.no_grad()
 def adapt(
     net: ExpressionNet, own: Material, runs: Runs, others: Runs = (), mouth: Tensor | None = None
-) -> tuple[Tensor, Tensor | None]:
-    """Change `net` in place by what the runs say; gives all rows of speech and of evened log-mel to be read.
+) -> Tensor | None:
+    """Change `net` in place by what the runs say; gives all rows of evened log-mel, if there is any.
 
     `others` are runs that tell nothing, because they are held out, but are to be read alike. `mouth` (E, K)
     says what a coefficient moves: strengths are chosen by misses there.
     """
     net.eval()
-    whole = [*runs, *others]
     rows = torch.cat([torch.arange(start, stop) for start, stop in runs])
     known = rows[own.trust[rows] > 0]
     reach = net.config.furthest_lead
-    scored = {
-        k: _score(net, led(own.speech, whole, k), own.expression, runs, known)
-        for k in range(-reach, reach + 1)
-    }
+    scored = {k: _score(net, k, own, runs, known) for k in range(-reach, reach + 1)}
     net.lead.fill_(max(scored, key=lambda k: scored[k]))
-    speech = led(own.speech, whole, int(net.lead))
-    mel = None if own.mel is None else _evened(led(own.mel, whole, int(net.lead)), whole)
+    mel = None if own.mel is None else _evened(own.mel, [*runs, *others])
     net.reads.fill_(1 if mel is None else 2)
-    _solve(net, speech, mel, own.expression[known], runs, known, mouth)
-    return speech, mel
+    _solve(net, own.speech, mel, own.expression[known], runs, known, mouth)
+    return mel
 
 
 def _evened(mel: Tensor, runs: Runs) -> Tensor:
@@ -88,10 +73,11 @@ def _hidden(net: ExpressionNet, speech: Tensor, runs: Runs) -> Tensor:
     return out
 
 
-def _score(net: ExpressionNet, speech: Tensor, expression: Tensor, runs: Runs, known: Tensor) -> float:
+def _score(net: ExpressionNet, lead: int, own: Material, runs: Runs, known: Tensor) -> float:
     """How alike prediction and truth move: explained variance summed over coefficients."""
-    found = net.out(_hidden(net, speech, runs)[known]) * net.scale * net.chosen
-    wanted = expression[known] * net.chosen
+    net.lead.fill_(lead)
+    found = net.out(_hidden(net, own.speech, runs)[known]) * net.scale * net.chosen
+    wanted = own.expression[known] * net.chosen
     found, wanted = found - found.mean(0), wanted - wanted.mean(0)
     together = (found * wanted).sum(0)
     return float((together.clamp(min=0) ** 2 / (found**2).sum(0).clamp(min=1e-6)).sum())

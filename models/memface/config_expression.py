@@ -48,14 +48,14 @@ class ExpressionConfig:
     steps: int = 2000  # [ours]; notes propose 100,000
     # Adaptation to a person.
     own_rate: float = 1e-4  # [ours]; [code] 5e-6 for 200 epochs
-    own_steps: int = 400
+    own_steps: int = 200
     own_batch: int = 16
     furthest_lead: int = 3  # half rows by which a person's lips may be earlier or later than others'
 
     @property
     def halo(self) -> int:
         """Rows to each side that one row depends on."""
-        return self.layers * self.reach + self.taps
+        return self.layers * self.reach + self.taps + (self.furthest_lead + 1) // 2
 
     @classmethod
     def preset(cls, name: str) -> ExpressionConfig:
@@ -77,7 +77,7 @@ class ExpressionConfig:
                 batch=self.own_batch,
                 averaged_steps=50.0,
                 evaluate_every=max(1, self.own_steps // 20),
-                patience=8,
+                patience=5,
                 seed=seed,
             )
         return Plan(

@@ -118,7 +118,7 @@ class ExpressionTrainee:
                 load_network(self.net, NETWORK, start)
                 own = Material(self.speech, mel, expression, self.trust)
                 moves = torch.cat([self.judges.mouth, self.judges.opening[None] * 5]).T
-                self.speech, self.mel = adapt(self.net, own, self.runs[TRAIN], self.runs[HELD_OUT], moves)
+                self.mel = adapt(self.net, own, self.runs[TRAIN], self.runs[HELD_OUT], moves)
             return (expression - self.net.mean) / self.net.scale
         speaker = bundle.tensor("speaker").long()
         count = int(speaker.max()) + 1
@@ -152,8 +152,8 @@ class ExpressionTrainee:
         rate = self.config.own_rate if self.personal else self.config.rate
         groups: dict[str, list[nn.Parameter]] = {"memory": [], "rest": []}
         for name, parameter in self.net.named_parameters():
-            # Nobody's own reading is learned in general.
-            if self.personal or not name.startswith("own."):
+            # A person's own reading is solved, not trained: steps would only unlearn its strength.
+            if not name.startswith("own."):
                 groups["memory" if name.startswith("memory.") else "rest"].append(parameter)
         decay = self.config.decay
         return {

@@ -32,11 +32,10 @@ def at_halves(mel: Tensor, first: int, count: int, base: int = 0) -> Tensor:
     return mel[low] * (1 - part) + mel[(low + 1).clamp(max=len(mel) - 1)] * part
 
 
-def paired(rows: Tensor, lead: int = 0) -> Tensor:
-    """(n, F) at 50 a second to (ceil(n / 2), 2, F) at 25; read `lead` rows later, ends holding on."""
-    count = -(-len(rows) // 2)
-    at = (torch.arange(2 * count) + lead).clamp(0, max(len(rows) - 1, 0))
-    return rows[at].reshape(count, 2, rows.shape[1])
+def paired(rows: Tensor) -> Tensor:
+    """(n, F) at 50 a second to (ceil(n / 2), 2, F) at 25; a last half stands for both."""
+    whole = torch.cat([rows, rows[-1:]]) if len(rows) % 2 else rows
+    return whole.reshape(-1, 2, rows.shape[1])
 
 
 def listen(net: ExpressionNet, sound: Sound) -> Iterator[Tensor]:
@@ -44,7 +43,7 @@ def listen(net: ExpressionNet, sound: Sound) -> Iterator[Tensor]:
     net.eval()
     tile, halo = net.config.tile, net.config.halo + (SLIDING if net.reads_mel else 0)
     held, first, done = torch.zeros(0, 2, _HALVES), 0, 0
-    for more in _pairs(_halves(sound, net.reads_mel), int(net.lead)):
+    for more in _pairs(_halves(sound, net.reads_mel)):
         held = torch.cat([held, more])
         while first + len(held) >= done + tile + halo:
             yield _tile(net, held, first, done, done + tile, halo)
@@ -80,24 +79,16 @@ def _halves(sound: Sound, needs_mel: bool) -> Iterator[Tensor]:
         yield torch.cat([rows, at_halves(mel, first, len(rows), base)], 1)
 
 
-def _pairs(halves: Iterator[Tensor], lead: int) -> Iterator[Tensor]:
-    """Blocks (n, 2, 111), read `lead` rows later (or earlier, below zero), the ends holding on."""
-    held, first, heard, done = torch.zeros(0, _HALVES), 0, 0, 0
-
-    def read(stop: int) -> Tensor:
-        at = (torch.arange(2 * done, 2 * stop) + lead).clamp(0, heard - 1) - first
-        return held[at].reshape(-1, 2, _HALVES)
-
+def _pairs(halves: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Blocks (n, 2, 111)."""
+    held = torch.zeros(0, _HALVES)
     for rows in halves:
-        held, heard = torch.cat([held, rows]), heard + len(rows)
-        ready = (heard - max(lead, 0)) // 2
-        if ready > done:
-            yield read(ready)
-            done = ready
-            drop = max(min(2 * done + lead, heard - 1) - first, 0)
-            held, first = held[drop:].clone(), first + drop
-    if heard:
-        yield read(-(-heard // 2))
+        held = torch.cat([held, rows])
+        ready = len(held) // 2 * 2
+        yield paired(held[:ready])
+        held = held[ready:]
+    if len(held):
+        yield paired(held)
 
 
 @torch.inference_mode()

@@ -108,7 +108,7 @@ class ExpressionNet(nn.Module):
         self.register_buffer("chosen", chosen.float())
         self.register_buffer("mean", torch.zeros(EXPRESSION))
         self.register_buffer("scale", torch.ones(EXPRESSION))
-        # Half rows by which the sound is read later; a person's own.
+        # Half rows by which what was learned in general reads the sound later; a person's own.
         self.register_buffer("lead", torch.zeros((), dtype=torch.int64))
         self.own = nn.Conv1d(2 * FEATURES + BANDS, EXPRESSION, 2 * config.taps + 1, bias=False)
         nn.init.zeros_(self.own.weight)
@@ -125,12 +125,21 @@ class ExpressionNet(nn.Module):
     def queries(self, speech: Tensor, valid: Tensor, first: Tensor) -> Tensor:
         """Q (B, T, W); `valid` (B, T) rows exist, `first` (B,) is the number of each window's first row."""
         taps = self.config.taps
-        rows = (made_plain(speech) * valid[..., None]).transpose(1, 2)
+        there = valid[..., None]
+        rows = (self._led(made_plain(speech) * there) * there).transpose(1, 2)
         encoded = self.encode(functional.pad(rows, (taps, taps))).transpose(1, 2)
         encoded = functional.dropout(
             self.settle(functional.relu(encoded)), self.config.dropout, self.training
         )
         return encoded + self._positions(first, speech.shape[1])
+
+    def _led(self, rows: Tensor) -> Tensor:
+        """Plain rows (B, T, 62) read `lead` half rows later; beyond the ends there is nothing."""
+        lead = int(self.lead)
+        batch, count, width = rows.shape
+        halves = rows.reshape(batch, 2 * count, width // 2)
+        moved = functional.pad(halves, (0, 0, max(-lead, 0), max(lead, 0)))[:, max(lead, 0) :]
+        return moved[:, : 2 * count].reshape(batch, count, width)
 
     def hidden(self, speech: Tensor, valid: Tensor, first: Tensor) -> Tensor:
         """What the last layer reads, (B, T, W)."""
