@@ -131,9 +131,7 @@ def export_bundles(
 
     place = _allowed(home, identity)
     method_of(options)
-    if file.is_dir() or not file.absolute().parent.is_dir():
-        what = "is a folder" if file.is_dir() else "its folder does not exist"
-        raise RequestError(what, where=f"--export-bundle {file}", do="name a file in a folder that exists")
+    _check_free(file)
     asked = {"identity": identity, "options": _told(options), "export": str(file.absolute())}
     files: dict[str, Path] = {}
     with run(Ledger(place.objects), "train", identity=identity, arguments=asked) as this:
@@ -141,6 +139,7 @@ def export_bundles(
         for number, one in enumerate(stages, 1):
             name = one.stage.name
             path = file if len(stages) == 1 else file.with_name(f"{file.stem}.{name}{file.suffix}")
+            _check_free(path)
             with watch(f"exporting {name}", number, len(stages)) as progress:
                 call(export_stage, place, one, of, path, progress, name=f"export {identity} {name}")
             _remember(place, this, identity, of, path)
@@ -177,6 +176,15 @@ def _allowed(home: str | None, identity: str) -> Home:
     place = Home(home)
     consent.require(place, check_slug(identity), "train")
     return place
+
+
+def _check_free(file: Path) -> None:
+    where = f"--export-bundle {file}"
+    if not file.absolute().parent.is_dir():
+        raise RequestError("its folder does not exist", where=where, do="name a file in a folder that exists")
+    if file.exists():
+        what = "is a folder" if file.is_dir() else "is there already"
+        raise RequestError(what, where=where, do="name another file, or remove it first")
 
 
 def _told(options: TrainOptions) -> dict[str, Any]:

@@ -104,6 +104,8 @@ def _train(identity: str, options: TrainOptions, how: dict[str, Any], as_json: b
         return
     for one in made.outcomes:
         say(one.line())
+    if not made.outcomes and made.halted is None:
+        say(f"nothing to train: {options.method} has no stage of a person's own")
     if made.halted is not None:
         at = f"after step {made.halted.step} of {made.halted.steps}"
         say(f"{made.halted.stage}: paused {at}; run the same command again to go on")

@@ -329,6 +329,20 @@ def test_here_and_elsewhere_give_the_same_weights(memdub: Shell, at: Home, tmp_p
     assert all(torch.equal(weights[name], value) for name, value in others.items())
 
 
+def test_a_bundle_is_not_written_over_another_file(memdub: Shell, at: Home, tmp_path: Path) -> None:
+    file = exported(memdub, tmp_path)
+    before = file.read_bytes()
+    refused(memdub, "train", "anna", *TINY, "--export-bundle", file, line="is there already")
+    refused(memdub, "train", "anna", *TINY, "--export-bundle", tmp_path, line="is a folder")
+    refused(memdub, "train", "anna", *TINY, "--export-bundle", tmp_path / "no" / "x", line="does not exist")
+    assert file.read_bytes() == before
+
+
+def test_a_method_without_training_says_so(memdub: Shell, at: Home) -> None:
+    assert memdub("train", "anna", "--method", "nearest") == 0, memdub.err
+    assert "nothing to train: nearest" in memdub.out
+
+
 def test_an_exported_bundle_is_all_that_is_needed(memdub: Shell, at: Home, tmp_path: Path) -> None:
     bundle = Bundle(exported(memdub, tmp_path))
     assert bundle.about.recipe["inputs"] == dict(bundle.about.inputs)
