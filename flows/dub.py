@@ -111,7 +111,7 @@ def dub(
 
     options, audio = options or DubOptions(), Path(audio)
     place, known, audio = _looked_at(home, identity, audio, options)
-    target = None if out is None else _checked_out(Path(out), audio)
+    target = _own_folder(place) if out is None else _checked_out(Path(out), audio)
     asked = {"identity": identity, "audio": str(audio), "out": str(target), "options": options.__dict__}
     with run(Ledger(place.objects), "dub", identity=identity, arguments=asked):
         known = _made_ready(place, identity, options, known, watch, tell)
@@ -119,9 +119,9 @@ def dub(
         tell(f"template {job.chosen.material.clip.id}, {job.chosen.why}")
         made = _dub(job, workers, watch, tell)
         told = _told_of(place, made)
-        target = target or _own_place(place, job, made)
-        sha256 = _copied(place, made, target)
-    return Dubbed(made, target, sha256, told, dict(job.clock.seconds))
+        path = target if out is not None else target / _own_name(job, made)
+        sha256 = _copied(place, made, path)
+    return Dubbed(made, path, sha256, told, dict(job.clock.seconds))
 
 
 def plan(
@@ -150,6 +150,7 @@ def _looked_at(
     home: str | None, identity: str, audio: Path, options: DubOptions
 ) -> tuple[Home, _Known, Path]:
     """Raises a RequestError for whatever is wrong with the request; does nothing."""
+    from tasks.credentials import check_credentials
     from tasks.dubbing.hearing import require_audible
     from tasks.training import TrainOptions, method_of
 
@@ -158,6 +159,7 @@ def _looked_at(
     check_text(str(audio), "AUDIO")
     require_audible(audio)
     method_of(TrainOptions(options.method, options.preset))
+    check_credentials(place)
     known = _known(place, identity, options)
     for step in known.missing():
         consent.require(place, identity, _PURPOSES[step])
@@ -314,13 +316,15 @@ def _checked_out(out: Path, audio: Path) -> Path:
     return out
 
 
-def _own_place(home: Home, job: Job, made: Artifact) -> Path:
+def _own_folder(home: Home) -> Path:
     if not home.is_local:
         raise RequestError("a home in a bucket has no folder for it", where="--out", do="name a file with -o")
+    return home.path("out")
+
+
+def _own_name(job: Job, made: Artifact) -> str:
     stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in job.audio.stem)[:60] or "speech"
-    path = home.path("out") / f"{job.identity}-{stem}-{made.id.rpartition('-')[2][:8]}.mp4"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    return f"{job.identity}-{stem}-{made.id.rpartition('-')[2][:8]}.mp4"
 
 
 def _copied(home: Home, made: Artifact, target: Path) -> str:
@@ -329,6 +333,7 @@ def _copied(home: Home, made: Artifact, target: Path) -> str:
 
     part = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with fsspec.open(home.uri(f"{made.uri}/{FILM}"), "rb") as source, part.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
         sha256 = hash_file(part)

@@ -23,7 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from storage.errors import RequestError
 from storage.home import Home
 
-__all__ = ["Credentials", "certificate_of", "credentials_of"]
+__all__ = ["Credentials", "certificate_of", "check_credentials", "credentials_of"]
 
 KEPT = "keys/c2pa.pem"
 _YEARS = 10
@@ -61,6 +61,13 @@ def credentials_of(home: Home) -> Credentials:
         _make(path)
     held = _read(path)
     return _checked(held, held, str(path), own=True)
+
+
+def check_credentials(home: Home) -> None:
+    """Raises a RequestError where `credentials_of` would; makes none."""
+    configured = home.settings.c2pa_certificate or home.settings.c2pa_key
+    if configured or not home.is_local or home.path(KEPT).exists():
+        credentials_of(home)
 
 
 def certificate_of(home: Home) -> bytes | None:

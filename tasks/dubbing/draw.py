@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -138,7 +139,8 @@ def _draw_piece(crew: _Crew, start: int, stop: int) -> None:
     speaker = crew.speaker()
     crf = 0 if scene.lossless else _CRF
     path = piece_path(crew.folder, start)
-    with MediaWriter(path, scene.video.size, scene.rate, crf=crf, preset=_PRESET) as film:
+    with ExitStack() as closing:
+        film = closing.enter_context(MediaWriter(path, scene.video.size, scene.rate, crf=crf, preset=_PRESET))
         for begin, block in drawn_blocks(scene, speaker, max(start - scene.warm_up, 0), stop, crew.clock):
             if crew.stop.is_set():
                 raise Stopped
@@ -148,6 +150,9 @@ def _draw_piece(crew: _Crew, start: int, stop: int) -> None:
                     film.write_frame(picture)
             with crew.lock:
                 crew.step(len(fresh))
+        with crew.clock("encode"):
+            # Most of a short piece is coded only now: the coder looks ahead.
+            closing.close()
 
 
 def drawn_blocks(

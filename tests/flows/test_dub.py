@@ -20,17 +20,21 @@ from flows.cli.verify import verify as verify_command
 from flows.dub import Dubbed, dub, plan
 from flows.verify import verify
 from models import methods
-from storage.artifacts import DRAFT
+from storage.artifacts import DRAFT, find
 from storage.errors import ConsentError, MediaError, RequestError
 from storage.home import Home
 from storage.ledger import Ledger, lineage_of
 from storage.media import probe
+from tasks.credentials import credentials_of
 from tasks.dubbing.stage import DubOptions
 from tests.flows.conftest import Shell, everything_in
 from tests.helpers import painted
-from tests.helpers.footage import keep_consent
-from tests.helpers.material_home import FRAMES, SCOPE, material_home
+from tests.helpers.footage import RECORD, film, keep_consent
+from tests.helpers.material_home import FRAMES, SCOPE, features_in, material_home
 from tests.helpers.painted import wav
+from tests.storage.conftest import s3_server, s3_url
+
+__all__ = ["s3_server", "s3_url"]
 
 PAINTED = DubOptions(painted.NAME)
 
@@ -231,11 +235,38 @@ def test_a_template_without_a_face_is_refused(tmp_path: Path) -> None:
         made(home, wav(tmp_path / "a.wav", 0.5))
 
 
+def test_a_home_in_a_bucket(
+    tmp_path: Path, s3_url: str, memdub: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMDUB_HOME", f"{s3_url}/dubbed")
+    (tmp_path / "anna.toml").write_text(RECORD.format(scope=SCOPE, expires="2999-01-01"))
+    video = film(tmp_path / "clip.mp4", seconds=FRAMES / 25, size=(160, 120))
+    assert memdub("ingest", video, "--identity", "anna", "--consent", tmp_path / "anna.toml") == 0
+    home = Home(f"{s3_url}/dubbed")
+    clip = find(Ledger(home.objects), memdub.out.split()[0])
+    assert clip is not None
+    features_in(home, clip, FRAMES, 25, {})
+    words = ["dub", "anna", wav(tmp_path / "a.wav", 0.5), "--method", painted.NAME]
+    assert memdub(*words, "-o", tmp_path / "out.mp4") == 2
+    assert "no place for a private key" in memdub.err
+    theirs = credentials_of(Home(tmp_path / "elsewhere"))
+    for name, content in (("certificate", theirs.chain), ("key", theirs.key)):
+        (tmp_path / name).write_bytes(content)
+        monkeypatch.setenv(f"MEMDUB_C2PA_{name.upper()}", str(tmp_path / name))
+    assert memdub(*words) == 2
+    assert "name a file with -o" in memdub.err
+    assert memdub(*words, "-o", tmp_path / "out.mp4") == 0, memdub.err
+    assert memdub("verify", tmp_path / "out.mp4") == 0
+    assert "in this home's ledger: dub-" in memdub.out
+    assert not list(home.workspace_root().iterdir()), "somebody's speech stays behind"
+
+
 CHILD = """
 import sys
 from tests.helpers import painted
 painted.register()
 from flows.dub import dub
+from tasks.credentials import credentials_of
 from tasks.dubbing.stage import DubOptions
 dub("anna", sys.argv[1], sys.argv[2], options=DubOptions(painted.NAME), home=sys.argv[3], workers=1)
 """
