@@ -149,6 +149,8 @@ def write_general(
     arrays = {
         "speech": np.concatenate([take.speech for take in some]),
         "expression": np.concatenate([take.expression for take in some]),
+        # General weights read no log-mel: voices' timbres are a person's own affair.
+        "mel": np.zeros((0, 2, 80), np.float32),
         "trust": np.ones(ends[-1], np.float32),
         "identity": np.zeros(80, np.float32),
         "speaker": np.repeat(np.arange(len(some)), np.diff(ends)).astype(np.int32),

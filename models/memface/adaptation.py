@@ -11,6 +11,7 @@ Shape legend: N rows, W width, E expression coefficients, D numbers that are rea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,8 @@ __all__ = ["Material", "adapt"]
 
 Runs = Sequence[tuple[int, int]]
 _RIDGES = (300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0)
-_TRUSTS = (1.0, 4.0, 16.0)  # in what general training learned, against a raw sound's numbers
+_TRUSTS = (1.0, 8.0)  # in what general training learned, against a raw sound's numbers
+_MELS = (1.0, 1.5, 2.5)  # and in log-mel against symbols
 _FOLDS = 5
 _GAIN_DOUBT = 50.0  # rows that speak for a gain of one
 
@@ -115,14 +117,18 @@ def _solve(
     left = wanted - deep @ gained.T
     scale = deep.std(0).mean().clamp(min=1e-6)
     moves = torch.diag(net.scale * net.chosen) @ (torch.eye(len(net.scale)) if mouth is None else mouth)
-    trust, ridge = _strengths(deep / scale, wide, left @ moves)
-    x = torch.cat([trust * deep / scale, wide], 1)
-    solved = x.T @ torch.linalg.solve(x @ x.T + ridge * torch.eye(len(x)), left)
-    width = deep.shape[1]
-    net.out.weight.copy_(gained + (trust / scale * solved[:width]).T)
-    net.out.bias.copy_(-(net.out.weight @ middle) - wide.mean(0) @ solved[width:])
     taps = 2 * net.config.taps + 1
-    net.own.weight.copy_(solved[width:].T.reshape(-1, 2 * FEATURES + BANDS, taps))
+    symbols = 2 * FEATURES * taps
+    trust, bands, ridge = _strengths(deep / scale, wide[:, :symbols], wide[:, symbols:], left @ moves)
+    share = torch.ones(wide.shape[1])
+    share[symbols:] = bands
+    x = torch.cat([trust * deep / scale, wide * share], 1)
+    solved = x.T @ torch.linalg.solve(x @ x.T + ridge * torch.eye(len(x)), left)
+    inner, outer = solved.split([deep.shape[1], wide.shape[1]])
+    outer = outer * share[:, None]
+    net.out.weight.copy_(gained + (trust / scale * inner).T)
+    net.out.bias.copy_(-(net.out.weight @ middle) - wide.mean(0) @ outer)
+    net.own.weight.copy_(outer.T.reshape(-1, 2 * FEATURES + BANDS, taps))
 
 
 def _standardise(net: ExpressionNet, speech: Tensor, mel: Tensor | None, runs: Runs, known: Tensor) -> None:
@@ -140,20 +146,25 @@ def _gains(found: Tensor, wanted: Tensor) -> Tensor:
     return gain.clamp(0.0, 3.0)
 
 
-def _strengths(deep: Tensor, wide: Tensor, left: Tensor) -> tuple[float, float]:
-    """Trust and ridge that do best on parts of the material, each held out in turn."""
-    parts = torch.arange(len(deep)).tensor_split(_FOLDS)
-    inside, outside = deep @ deep.T, wide @ wide.T
-    missed: dict[tuple[float, float], float] = {}
-    for trust in _TRUSTS:
-        alike = trust**2 * inside + outside
-        total = torch.zeros(len(_RIDGES))
-        for k, part in enumerate(parts):
-            rest = torch.cat([one for i, one in enumerate(parts) if i != k])
-            values, vectors = torch.linalg.eigh(alike[rest][:, rest])
-            turned, back = vectors.T @ left[rest], alike[part][:, rest] @ vectors
-            for i, ridge in enumerate(_RIDGES):
-                guess = back @ (turned / (values.clamp(min=0) + ridge)[:, None])
-                total[i] += ((left[part] - guess) ** 2).sum()
-        missed |= {(trust, ridge): float(total[i]) for i, ridge in enumerate(_RIDGES)}
+def _strengths(deep: Tensor, symbols: Tensor, bands: Tensor, left: Tensor) -> tuple[float, float, float]:
+    """Trust, log-mel's weight and ridge that do best on parts of the material, each held out in turn."""
+    own = [x @ x.T for x in (deep, symbols, bands)]
+    missed: dict[tuple[float, float, float], float] = {}
+    for trust, mel in product(_TRUSTS, _MELS if bool(bands.any()) else (1.0,)):
+        total = _missed(trust**2 * own[0] + own[1] + mel**2 * own[2], left)
+        missed |= {(trust, mel, ridge): float(total[i]) for i, ridge in enumerate(_RIDGES)}
     return min(missed, key=lambda one: missed[one])
+
+
+def _missed(alike: Tensor, left: Tensor) -> Tensor:
+    """Squared misses of every ridge for rows that are as alike as that."""
+    parts = torch.arange(len(alike)).tensor_split(_FOLDS)
+    total = torch.zeros(len(_RIDGES))
+    for k, part in enumerate(parts):
+        rest = torch.cat([one for i, one in enumerate(parts) if i != k])
+        values, vectors = torch.linalg.eigh(alike[rest][:, rest])
+        turned, back = vectors.T @ left[rest], alike[part][:, rest] @ vectors
+        for i, ridge in enumerate(_RIDGES):
+            guess = back @ (turned / (values.clamp(min=0) + ridge)[:, None])
+            total[i] += ((left[part] - guess) ** 2).sum()
+    return total

@@ -109,8 +109,8 @@ class ExpressionTrainee:
     def _standardised(self, expression: Tensor, bundle: Bundle, start: Mapping[str, Tensor] | None) -> Tensor:
         """What the network is to say of every row: without each person's mean, of unit deviation."""
         known = self._trusted(TRAIN)
-        mel = torch.nan_to_num(bundle.tensor("mel").float()) if "mel" in bundle else None
         if self.personal:
+            mel = torch.nan_to_num(bundle.tensor("mel").float()) if "mel" in bundle else None
             if start is None:
                 self.net.mean.copy_(expression[known].mean(0))
                 self.net.scale.copy_(expression[known].std(0).clamp(min=1e-3))

@@ -107,7 +107,8 @@ def _person(name: str, video: Path, edge: int) -> Person:
     frames = len(fit["expression"])
     moved = samples[round(late * RATE) :] if late >= 0 else np.pad(samples, (round(-late * RATE), 0))
     found = features_of([moved], backend, samples=round(frames / FPS * RATE))
-    heard = Heard(*(torch.from_numpy(x) for x in (found.deepspeech, found.loudness, found.voice, found.mel)))
+    rows = [torch.from_numpy(x) for x in (found.deepspeech, found.loudness, found.voice)]
+    heard = Heard(*rows, mel=torch.from_numpy(found.mel))
     gap = _gap(track.read("track/landmarks"))
     return Person(name, heard, fit["expression"], fit["identity"], gap, edge, late * FPS)
 
@@ -119,11 +120,14 @@ def _gap(points: np.ndarray) -> np.ndarray:
 
 
 def opening(person: Person, expression: np.ndarray | Tensor) -> np.ndarray:
-    """(T,) millimetres between the inner lips of the model."""
+    """(T,) millimetres from the model's upper inner lip down to the lower one.
+
+    Their distance would also count how far one stands before the other, which no tracked gap shows.
+    """
     model = builtin()
-    vertices = model.mouth_vertices(person.identity, np.asarray(expression))
+    down = model.mouth_vertices(person.identity, np.asarray(expression))[..., 1]
     place = {int(v): k for k, v in enumerate(model.mouth)}
-    return np.asarray(np.linalg.norm(vertices[:, place[_UPPER]] - vertices[:, place[_LOWER]], axis=-1))
+    return np.asarray(down[:, place[_LOWER]] - down[:, place[_UPPER]])
 
 
 def unmoving(curve: np.ndarray) -> np.ndarray:
