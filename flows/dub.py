@@ -187,6 +187,9 @@ def _known(home: Home, identity: str, options: DubOptions) -> _Known:
     method, config = method_of(TrainOptions(options.method, options.preset))
     stages = method.stages(config)
     there = {one.clip.id for one in sources}
+    if sources:
+        # What extraction refused once it would refuse again, and there is something to dub without it.
+        there |= {row["subject"] for row in ledger.rows("failures").to_pylist() if row["stage"] == "extract"}
     known = _Known([clip for clip in clips if clip not in there], [one.features for one in sources])
     known.stages = [stage.name for stage in stages if stage.personal]
     # A method without any training has nothing else to show than what is remembered.

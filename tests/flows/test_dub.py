@@ -18,6 +18,7 @@ from flows.cli.dub import dub as dub_command
 from flows.cli.main import COMMANDS
 from flows.cli.verify import verify as verify_command
 from flows.dub import Dubbed, dub, plan
+from flows.ingest import ingest
 from flows.verify import verify
 from models import methods
 from storage.artifacts import DRAFT, find
@@ -25,6 +26,7 @@ from storage.errors import ConsentError, MediaError, RequestError
 from storage.home import Home
 from storage.ledger import Ledger, lineage_of
 from storage.media import probe
+from storage.runs import record_failure, run
 from tasks.credentials import credentials_of
 from tasks.dubbing.stage import DubOptions
 from tests.flows.conftest import Shell, everything_in
@@ -226,6 +228,18 @@ def test_what_verify_says(person: Home, tmp_path: Path, memdub: Shell) -> None:
     assert found.holds
     assert found.known is None
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_clip_that_was_refused_stops_nothing(person: Home, tmp_path: Path) -> None:
+    audio = wav(tmp_path / "a.wav", 0.5)
+    faceless = ingest([film(tmp_path / "faceless.mp4", seed=5)], "anna", home=person.url).clips[0]
+    assert not plan("anna", audio, options=PAINTED, home=person.url)[0].done
+    ledger = Ledger(person.objects)
+    with run(ledger, "extract", identity="anna") as this:
+        error = MediaError("no face in any frame", where="faceless.mp4")
+        record_failure(ledger, this, stage="extract", subject=faceless.id, error=error, identity="anna")
+    assert plan("anna", audio, options=PAINTED, home=person.url)[0].done
+    assert made(person, audio).told["template"] != faceless.id
 
 
 def test_a_template_without_a_face_is_refused(tmp_path: Path) -> None:
