@@ -72,7 +72,7 @@ class Demonstration:
         checkpoints = [{**one.checkpoint.as_dict(), "stage": one.stage} for one in self.trained]
         return {
             **self.filmed.as_dict(),
-            "memorys": [self.memory.as_dict()],
+            "memories": [self.memory.as_dict()],
             "checkpoints": checkpoints,
             **self.dubbed.as_dict(),
             "seen": self.seen,

@@ -227,10 +227,11 @@ def blend(distances: Tensor, temperature: Tensor) -> Tensor:
     A slot's weight has sunk to nothing when another takes its place, so that over time nothing jumps.
     Slots at infinity have none.
     """
-    near, bound = distances[:, :-1], distances[:, -1:].clamp(min=1e-6)
+    # Infinities go before the maths: masked afterwards, their gradients would still be no numbers.
+    known = torch.isfinite(distances[:, :-1])
+    near, bound = distances[:, :-1].where(known, 0.0), distances[:, -1:].clamp(min=1e-6)
     rest = torch.where(torch.isfinite(bound), (1 - near / bound).clamp(min=1e-4), torch.ones_like(near))
-    weights = torch.exp((near[:, :1] - near) / temperature) * rest
-    weights = torch.where(torch.isfinite(near), weights, torch.zeros_like(weights))
+    weights = torch.exp((near[:, :1] - near).where(known, 0.0) / temperature) * rest * known
     return weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
 
 

@@ -43,7 +43,7 @@ def test_the_demo_goes_all_the_way(first: subprocess.CompletedProcess[str]) -> N
 
 def test_the_second_run_finds_everything(first: object, home: Path) -> None:
     again = json.loads(run(home, "demo", "--preset", "smoke", "--json").stdout)
-    kinds = ("puppets", "clips", "memorys", "checkpoints", "dubs")
+    kinds = ("puppets", "clips", "memories", "checkpoints", "dubs")
     assert [made["reused"] for kind in kinds for made in again[kind]] == [True] * 6
     rows = Ledger(Home(home).objects).rows("artifacts").to_pylist()
     assert len({row["id"] for row in rows}) == len(rows)

@@ -147,3 +147,15 @@ def test_pictures_change_their_size() -> None:
     assert sized(patches, 32) is patches
     assert (sized(patches, 16) == 77).all()
     assert sized(patches, 16).shape == (3, 16, 16, 3)
+
+
+def test_fewer_slots_than_are_read_leave_gradients_whole() -> None:
+    temperature = torch.tensor(1.0, requires_grad=True)
+    inf = float("inf")
+    weights = blend(torch.tensor([[1, inf, inf, inf], [inf, inf, inf, inf], [1, 2, 3, 4.0]]), temperature)
+    weights[:, 0].sum().backward()
+    assert weights[0].tolist() == [1, 0, 0]
+    assert weights[1].tolist() == [0, 0, 0]
+    assert float(weights[2].sum()) == pytest.approx(1)
+    assert temperature.grad is not None
+    assert torch.isfinite(temperature.grad)
