@@ -1,26 +1,33 @@
-"""The demonstration: a puppet speaks, is ingested, and every file says where it came from.
+"""The demonstration: a puppet speaks, and everything from its footage to a signed dub is made and shown.
 
-Called by the command line. Later stages join here, each with something to look at on the page.
+Called by the command line. What it says in the dub is nowhere in the footage; the puppet is filmed saying
+it as well, so that the dub can be held against the truth.
 """
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from flows.engine import call
 from flows.ingest import Watch, no_progress
-from flows.lineage_page import STYLE, lineage_svg
 from flows.puppet import Filmed, puppet
+from storage.artifacts import Artifact
+from storage.errors import RequestError
 from storage.home import Home
 from storage.ledger import Ledger, lineage_of
 from storage.ledger.query import Node
 from tasks.film import Script
+from tasks.puppet import film_puppet, footage_of
 
-__all__ = ["Demonstration", "demo"]
+if TYPE_CHECKING:
+    from flows.dub import Dubbed
+    from flows.train import Outcome
+
+__all__ = ["PRESETS", "Demonstration", "demo"]
 
 IDENTITY = "maria"
 SCRIPT = Script(
@@ -28,63 +35,118 @@ SCRIPT = Script(
     text=(
         "Good morning, and welcome to the old boat house by the river. "
         "My brother Paul bought five blue buckets, a brush, and far too much white paint. "
-        "Maybe you wonder who I am. I do not exist, and that is why you may watch my every word."
+        "Maybe you wonder who I am. I do not exist, and that is why you may watch my every word. "
+        "We used to keep small wooden boats here, and we gave each of them the name of a bird. "
+        "The heron was the fastest. The robin leaked, whatever we put over the holes. "
+        "In summer people came from the village with bread, cheese and very loud music. "
+        "Nobody would pay for a boat when it rained, so we sat down and played cards for hours. "
+        "One evening a huge storm broke the pier, and most of the fleet was gone by midnight. "
+        "Would you have begun all over again? We thought about it for a whole year."
     ),
 )
-
-PAGE_STYLE = """
-video { width: min(512px, 100%); border-radius: 10px; display: block; margin: 0 0 1.5rem; background: #000; }
-h2 { font-size: 1rem; margin: 1.6rem 0 .6rem; }
-code { font: 13px ui-monospace, monospace; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; margin: 0; }
-dt { color: var(--soft); } dd { margin: 0; }
-"""
+# To see that everything works, a fifth of it will do.
+BRIEF = replace(SCRIPT, text=" ".join(SCRIPT.text.split(". ")[:2]) + ".")
+SENTENCE = replace(
+    SCRIPT,
+    text="Thank you for visiting. Before you leave, have a look at the map beside the door: "
+    "every path you see there goes back to the water.",
+)
+# Steps of the renderer's training: enough for one puppet in one light.
+PRESETS = {"smoke": {}, "cpu": {"steps": 600}, "gpu": {"steps": 4000}}
 
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What the demonstration made."""
+    """What the demonstration made, and what anybody who watches the dub sees of its lips."""
 
     filmed: Filmed
+    truth: Path
+    memory: Artifact
+    trained: list[Outcome]
+    dubbed: Dubbed
+    seen: dict[str, float]
     tree: Node
     page: Path
 
     def as_dict(self) -> dict[str, Any]:
-        return {**self.filmed.as_dict(), "lineage": self.tree.as_dict(), "page": str(self.page)}
+        checkpoints = [{**one.checkpoint.as_dict(), "stage": one.stage} for one in self.trained]
+        return {
+            **self.filmed.as_dict(),
+            "memories": [self.memory.as_dict()],
+            "checkpoints": checkpoints,
+            **self.dubbed.as_dict(),
+            "seen": self.seen,
+            "lineage": self.tree.as_dict(),
+            "page": str(self.page),
+        }
 
 
 def demo(
-    *, home: str | None = None, watch: Watch = no_progress, tell: Callable[[str], None] | None = None
+    *,
+    home: str | None = None,
+    preset: str = "cpu",
+    watch: Watch = no_progress,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Demonstration:
-    """Film, ingest, trace, and write a page about it."""
+    """Film, ingest, extract, remember, train, dub, compare, and write a page about it."""
+    if preset not in PRESETS:
+        raise RequestError(f"no preset {preset!r}", where="--preset", do=f"use one of {', '.join(PRESETS)}")
     place = Home(home)
-    filmed = puppet(IDENTITY, SCRIPT, home=home, watch=watch, tell=tell)
-    ledger = Ledger(place.objects)
-    tree = lineage_of(ledger, filmed.clip.id)
-    page = place.path("out/demo/index.html")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(_page(place, ledger, filmed, tree, page.parent), encoding="utf-8")
-    return Demonstration(filmed, tree, page)
+    script = BRIEF if preset == "smoke" else SCRIPT
+    filmed = puppet(IDENTITY, script, home=home, watch=watch, tell=tell)
+    truth = _film_truth(place, watch)
+    memory = _prepared(home, watch, tell)
+    trained = _trained(home, preset, watch, tell)
+    dubbed = _dubbed(home, truth, filmed, preset, watch, tell)
+    tree = lineage_of(Ledger(place.objects), dubbed.dub.id)
+    from flows.demo_page import Shown, compared, write_page
+
+    with watch("watching the dub beside the truth", 1, 1):
+        beside = compared(dubbed.path, truth)
+    shown = Shown(filmed, truth, memory, trained, dubbed, tree, beside)
+    page = write_page(place, shown, place.path("out/demo/index.html"))
+    return Demonstration(filmed, truth, memory, trained, dubbed, beside.figures, tree, page)
 
 
-def _page(home: Home, ledger: Ledger, filmed: Filmed, tree: Node, beside: Path) -> str:
-    video = os.path.relpath(home.path(filmed.clip.uri) / "clip.mp4", beside)
-    clip = next(row for row in ledger.rows("clips").to_pylist() if row["id"] == filmed.clip.id)
-    facts = {
-        "clip": clip["id"],
-        "frames": f"{clip['frames']} at {clip['rate_num'] / clip['rate_den']:g} a second",
-        "size": f"{clip['width_px']} x {clip['height_px']}",
-        "lasts": f"{clip['duration_s']:.1f} s",
-        "truth of every frame": os.path.relpath(filmed.truth, beside),
-    }
-    rows = "".join(
-        f"<dt>{key}</dt><dd><code>{html.escape(str(value))}</code></dd>" for key, value in facts.items()
-    )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>memdub demo</title>'
-        f"<style>{STYLE}{PAGE_STYLE}</style>"
-        "<h1>memdub: a puppet, ingested</h1>"
-        "<p>Nobody is shown: this person, the voice and every movement are made by memdub.</p>"
-        f'<video src="{html.escape(video)}#t=0.8" controls loop></video><dl>{rows}</dl>'
-        f'<h2>Where the clip came from</h2><div class="scroll">{lineage_svg(tree)}</div></html>\n'
-    )
+def _film_truth(home: Home, watch: Watch) -> Path:
+    """The puppet saying the sentence itself: filmed, never ingested, so nothing is learned from it."""
+    workers = max(1, min(2, os.cpu_count() or 1))
+    with watch("filming the truth, to compare", 1, 1) as progress:
+        named = {"name": "film the truth", "workers": workers, "progress": progress}
+        return footage_of(home, call(film_puppet, home, IDENTITY, SENTENCE, **named))
+
+
+def _prepared(home: str | None, watch: Watch, tell: Callable[[str], None]) -> Artifact:
+    from flows.extract import extract
+    from flows.remember import remember
+
+    extract([IDENTITY], home=home, watch=watch, tell=tell).raise_if_refused()
+    with watch("remembering mouths", 1, 1):
+        return remember(IDENTITY, home=home).memory
+
+
+def _trained(home: str | None, preset: str, watch: Watch, tell: Callable[[str], None]) -> list[Outcome]:
+    from flows.train import train
+    from tasks.training import TrainOptions
+
+    listens = TrainOptions("memface", preset, stage="expression")
+    draws = TrainOptions("memface", preset, stage="renderer", plan=PRESETS[preset])
+    made = [train(IDENTITY, options, home=home, watch=watch, tell=tell) for options in (listens, draws)]
+    return [outcome for one in made for outcome in one.outcomes]
+
+
+def _dubbed(
+    home: str | None,
+    truth: Path,
+    filmed: Filmed,
+    preset: str,
+    watch: Watch,
+    tell: Callable[[str], None],
+) -> Dubbed:
+    from flows.dub import dub
+    from tasks.dubbing.stage import DubOptions
+
+    place = Home(home).path("out/demo/dub.mp4")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    options = DubOptions("memface", preset, template=filmed.clip.id)
+    return dub(IDENTITY, truth, place, options=options, home=home, watch=watch, tell=tell)

@@ -6,6 +6,7 @@
     ledger/<table>/             Parquet that anyone may read
     out/                        dubs and reports
     weights/                    weights the user gave
+    keys/                       who signs this home's dubs
     .leases/ .work/             leases, and work that is not committed yet
 
 Called by `tasks` and `flows`, and by the rooms beside it. A home is a local folder or an object store.
@@ -42,6 +43,9 @@ class Settings(BaseSettings):
     min_side: int = Field(default=64, ge=16)
     # A holder beats three times in this span; who sees no beat for all of it takes the work over.
     lease_seconds: float = Field(default=15.0, gt=0, allow_inf_nan=False)
+    # Who signs dubs: PEM files of a certificate with its chain, and of its key. Empty: the home's own.
+    c2pa_certificate: str = ""
+    c2pa_key: str = ""
 
 
 class Home:

@@ -2,3 +2,5 @@
 
 Called by `flows`. Calls `models` for the maths and `storage` for everything that lasts.
 """
+
+import models  # noqa: F401  (before torch: it says how torch's threads are to wait)

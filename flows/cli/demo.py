@@ -11,30 +11,33 @@ __all__ = ["demo"]
 
 
 @click.command()
+@click.option("--preset", default="cpu", show_default=True, help="smoke (to see that it works), cpu, gpu.")
 @json_option
-def demo(as_json: bool) -> None:
+def demo(preset: str, as_json: bool) -> None:
     """The whole pipeline on an embedded sample identity, and a page to look at.
 
-    Films a puppet, ingests the footage, shows what is in the home and where the clip came from.
+    Films a puppet, ingests and extracts the footage, remembers its mouths, trains, and dubs a sentence
+    that is not in the footage; then watches the dub beside the truth.
     """
-    from flows.cli.look import tell_lineage, tell_status
+    from flows.cli.look import tell_lineage
     from flows.demo import demo as demo_flow
-    from flows.status import survey
-    from storage.home import Home
 
-    done = demo_flow(watch=watching, tell=note)
+    done = demo_flow(preset=preset, watch=watching, tell=note)
     if as_json:
         print_json(done.as_dict())
         return
-    made = done.filmed
-    say(f"Filmed a puppet who says three sentences ({_how(made.puppet)})")
-    say(f"  {made.video}")
-    say(f"Ingested it as {made.clip.id} ({_how(made.clip)})")
-    say()
-    tell_status(survey(Home()))
-    say("\nWhere the clip came from:")
+    steps = [("filmed", done.filmed.puppet), ("ingested", done.filmed.clip), ("remembered", done.memory)]
+    steps += [(f"trained {one.stage}", one.checkpoint) for one in done.trained]
+    for name, artifact in (*steps, ("dubbed", done.dubbed.dub)):
+        say(f"{name}: {artifact.id} ({_how(artifact)})")
+    say(
+        f"the dub's lips follow the truth's with a correlation of {done.seen['lip_correlation']:.2f}, "
+        f"{done.seen['lips_late_frames']:.0f} frames apart"
+    )
+    say("\nWhere the dub came from:")
     tell_lineage(done.tree)
     say()
+    note(f"The dub: {done.dubbed.path}")
     note(f"A page to look at: {done.page}")
     note("Your own footage next: memdub ingest VIDEO --identity NAME --consent FILE")
 

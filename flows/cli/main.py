@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import keyword
 import os
 import signal
 import sys
@@ -23,6 +24,11 @@ COMMANDS = {
     "demo": "flows.cli.demo",
     "ingest": "flows.cli.ingest",
     "extract": "flows.cli.extract",
+    "remember": "flows.cli.remember",
+    "train": "flows.cli.train",
+    "import": "flows.cli.imports",
+    "dub": "flows.cli.dub",
+    "verify": "flows.cli.verify",
     "puppet": "flows.cli.puppet",
     "status": "flows.cli.look",
     "query": "flows.cli.query",
@@ -41,7 +47,8 @@ class _Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[cmd_name])
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, f"{name}_" if keyword.iskeyword(name) else name)
         return command
 
 

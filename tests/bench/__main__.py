@@ -17,6 +17,11 @@ ORDER = (
     "audio",
     "offset",
     "extraction",
+    "memory",
+    "training",
+    "expression",
+    "renderer",
+    "dubbing",
 )
 
 

@@ -1,0 +1,180 @@
+"""What pages are made of: a look, curves, tables, pictures. Plain strings of HTML; no script, no network.
+
+Called by flows that write something to look at.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from flows.lineage_page import STYLE
+
+__all__ = ["Curve", "curves", "facts", "lines", "page", "picture", "section", "table", "video"]
+
+COLOURS = ("#c22f5d", "#2f7dd1", "#1d9a8a", "#c78a1c", "#8e63c7")
+_STYLE = """
+main { max-width: 1080px; margin: 0 auto; }
+h1 { font-size: 1.35rem; } h2 { font-size: 1.05rem; margin: 2.2rem 0 .7rem; }
+video, img { max-width: 100%; border-radius: 10px; display: block; background: #000; }
+figure { margin: 0; flex: 1 1 300px; min-width: 0; }
+figcaption { color: var(--soft); margin: .35rem 0 0; font-size: 13px; }
+.beside { display: flex; flex-wrap: wrap; gap: 1rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; }
+th { color: var(--soft); font-weight: 500; }
+code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; margin: 0; }
+dt { color: var(--soft); } dd { margin: 0; min-width: 0; }
+.curve { width: 100%; height: auto; } .curve path { stroke-width: 1.6; }
+.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .4em 0 1em; }
+@media (max-width: 640px) { body { margin: 1rem; } }
+"""
+_WIDE, _HIGH, _LEFT, _BOTTOM = 1040, 190, 34, 22
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values at even times from zero on; None where there is nothing to show."""
+
+    name: str
+    values: Sequence[float | None]
+    rate: float
+    filled: bool = False  # as an area behind the others, on a scale of its own
+
+
+def page(title: str, lead: str, sections: Sequence[str]) -> str:
+    """A whole page; `lead` is plain text."""
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{STYLE}{_STYLE}</style>"
+        f"<main><h1>{html.escape(title)}</h1><p>{html.escape(lead)}</p>{''.join(sections)}</main></html>\n"
+    )
+
+
+def section(title: str, *parts: str) -> str:
+    """A heading and what stands below it."""
+    return f"<section><h2>{html.escape(title)}</h2>{''.join(parts)}</section>"
+
+
+def video(address: str, caption: str, poster_s: float = 0.5) -> str:
+    """A player with its caption; `address` is relative to the page."""
+    source = html.escape(f"{address}#t={poster_s:g}")
+    return (
+        f'<figure><video src="{source}" controls playsinline preload="metadata"></video>{_caption(caption)}'
+    )
+
+
+def picture(data: bytes, caption: str, kind: str = "jpeg") -> str:
+    """A picture inside the page itself."""
+    inside = base64.b64encode(data).decode()
+    told = html.escape(caption)
+    return f'<figure><img alt="{told}" src="data:image/{kind};base64,{inside}">{_caption(caption)}'
+
+
+def _caption(text: str) -> str:
+    return f"<figcaption>{html.escape(text)}</figcaption></figure>"
+
+
+def facts(told: Mapping[str, object]) -> str:
+    """Names and values."""
+    rows = "".join(
+        f"<dt>{html.escape(key)}</dt><dd><code>{html.escape(str(value))}</code></dd>"
+        for key, value in told.items()
+    )
+    return f"<dl>{rows}</dl>"
+
+
+def lines(told: Sequence[str]) -> str:
+    """Text as a terminal shows it."""
+    return f'<pre class="scroll"><code>{html.escape(chr(10).join(told))}</code></pre>'
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Numbers with three decimals, the rest as it is."""
+    top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(_told(value))}</td>" for value in row) + "</tr>" for row in rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _told(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def curves(shown: Sequence[Curve], unit: str) -> str:
+    """Curves over one another on one clock, with a key; lines share a scale, areas have their own."""
+    seconds = max(len(curve.values) / curve.rate for curve in shown)
+    lines = [curve for curve in shown if not curve.filled]
+    known = [v for curve in lines for v in curve.values if v is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    parts = [_axis(seconds, low, high, unit)]
+    key = []
+    for number, curve in enumerate(shown):
+        if curve.filled:
+            colour = "var(--line)"
+            parts.append(f'<path d="{_area(curve, seconds)}" style="fill:{colour};stroke:none;opacity:.55"/>')
+        else:
+            colour = COLOURS[number % len(COLOURS)]
+            paths = _paths(curve, seconds, low, high)
+            parts += [f'<path d="{path}" style="stroke:{colour}"/>' for path in paths]
+        key.append(f'<span class="key" style="background:{colour}"></span>{html.escape(curve.name)}')
+    names = html.escape(", ".join(curve.name for curve in shown))
+    picture = f'<svg class="curve" viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="{names}">'
+    return f"{picture}{''.join(parts)}</svg><p>{''.join(key)}</p>"
+
+
+def _across(at: float, seconds: float) -> float:
+    return _LEFT + (_WIDE - _LEFT - 6) * at / max(seconds, 1e-9)
+
+
+def _up(value: float, low: float, high: float) -> float:
+    room = _HIGH - _BOTTOM - 8
+    return 8 + room * (1 - (value - low) / max(high - low, 1e-9))
+
+
+def _paths(curve: Curve, seconds: float, low: float, high: float) -> list[str]:
+    """A path for every stretch without a gap."""
+    paths: list[str] = []
+    going = False
+    for index, value in enumerate(curve.values):
+        if value is None:
+            going = False
+            continue
+        place = f"{_across(index / curve.rate, seconds):.1f} {_up(value, low, high):.1f}"
+        if going:
+            paths[-1] += f"L{place}"
+        else:
+            paths.append(f"M{place}")
+        going = True
+    return paths
+
+
+def _area(curve: Curve, seconds: float) -> str:
+    values = [value or 0.0 for value in curve.values]
+    top, floor = max(values, default=1.0) or 1.0, _HIGH - _BOTTOM
+    places = [
+        f"L{_across(i / curve.rate, seconds):.1f} {floor - (floor - 8) * v / top:.1f}"
+        for i, v in enumerate(values)
+    ]
+    last = _across(len(values) / curve.rate, seconds)
+    return f"M{_LEFT} {floor}{''.join(places)}L{last:.1f} {floor}Z"
+
+
+def _axis(seconds: float, low: float, high: float, unit: str) -> str:
+    step = next((s for s in (1, 2, 5, 10, 30, 60, 300) if seconds / s <= 12), 600)
+    below = f'y="{_HIGH - 5}" text-anchor="middle"'
+    marks = "".join(
+        f'<text class="soft" x="{_across(at, seconds):.0f}" {below}>{at} s</text>'
+        for at in range(0, int(seconds) + 1, step)
+    )
+    ends = "".join(
+        f'<text class="soft" x="0" y="{y}">{html.escape(text)}</text>'
+        for y, text in ((16, f"{high:.3g}"), (_HIGH - _BOTTOM, f"{low:.3g} {unit}"))
+    )
+    return f"{marks}{ends}"

@@ -1,0 +1,215 @@
+"""The renderer as something that the engine trains. Called by `models.memface.method`.
+
+A batch holds pictures as bytes; what they become is the device's work. The slots of a frame are found anew
+each time, with a little noise on its key: predicted expressions are never quite on one that was seen.
+
+Shape suffixes: B samples of L frames, N = B * L, k found slots, M slots, S canvas, P patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.canvas.mask import GUARD
+from models.canvas.places import mouth_box
+from models.losses import Perception
+from models.memface.config_renderer import RendererConfig
+from models.memface.losses_renderer import drawing, judged, of_mouth, telling
+from models.memface.network_renderer import Renderer, conditions
+from models.memory.explicit import excluded, first_temperature
+from models.memory.reading import found
+from models.methods import Turn
+from models.networks import PatchDiscriminator
+from models.networks.blocks import pictures_in
+from models.training import HELD_OUT, TRAIN, Bundle, Plan, device_of, load_network
+
+__all__ = ["RENDERER_ARRAYS", "RendererTrainee"]
+
+RENDERER_ARRAYS = ("target", "mask", "mesh", "cover", "key", "slot_keys", "slot_patches", "slot_rows")
+_SPREADS = (0, 0, 2, 4, 8)  # pixels of 128 that a batch hides beyond the mask and its guard
+_JUDGED = 64  # held-out frames that are looked at
+_AT_ONCE = 8
+
+
+class RendererTrainee:
+    """See `models.methods.Trainee`."""
+
+    def __init__(self, config: RendererConfig, bundle: Bundle, start: Mapping[str, Tensor] | None) -> None:
+        bundle.require(RENDERER_ARRAYS)
+        self.config, self.bundle = config, bundle
+        self.plan: Plan = config.plan.changed({"seed": bundle.about.seed, **bundle.about.plan})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(bundle.about.seed)
+            self.renderer = Renderer(config)
+            self.critic = PatchDiscriminator(6) if config.adversarial > 0 else None
+        self.networks: dict[str, nn.Module] = {"renderer": self.renderer}
+        if self.critic is not None:
+            self.networks["critic"] = self.critic
+        self.helpers: dict[str, nn.Module] = {"perception": Perception()}
+        self.averaged = ("renderer",)
+        self._slots = _Slots(bundle, config)
+        self._windows = _windows(bundle.segments(TRAIN), config.window)
+        if not len(self._windows):
+            raise ValueError(f"{bundle.path}: no run of {config.window} frames to train on")
+        self._settle(start)
+
+    def _settle(self, start: Mapping[str, Tensor] | None) -> None:
+        if start:
+            load_network(self.renderer, "renderer", start)
+            return
+        rows = self.bundle.rows(TRAIN)
+        rows = rows[:: max(len(rows) // 512, 1)]
+        distances = self._slots.find(rows, self._slots.keys_of(rows))[0]
+        with torch.no_grad():
+            self.renderer.temperature.fill_(float(np.log(first_temperature(distances))))
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        rate = self.config.rate
+        out: dict[str, torch.optim.Optimizer] = {
+            "renderer": torch.optim.Adam(self.renderer.parameters(), rate, betas=(0.9, 0.99))
+        }
+        if self.critic is not None:
+            out["critic"] = torch.optim.Adam(self.critic.parameters(), rate, betas=(0.5, 0.99))
+        return out
+
+    def turns(self, step: int) -> Sequence[Turn]:
+        draw = Turn("draw", ("renderer",))
+        if self.critic is None or step < self.config.told_from * self.plan.steps:
+            return (draw,)
+        return (Turn("tell", ("critic",)), Turn("play", ("renderer",)))
+
+    def batch(self, step: int, draw: torch.Generator) -> dict[str, Tensor]:
+        count, length = self.plan.batch, self.config.window
+        picked = torch.randint(len(self._windows), (count,), generator=draw).numpy()
+        rows = (self._windows[picked, 0][:, None] + np.arange(length)).reshape(-1)
+        told = _shifted(rows, self._windows[picked], length, self.config.shifted, draw)
+        noise = torch.randn(count * length, self._slots.width, generator=draw)
+        keys = self._slots.keys_of(told) + self.config.key_noise_mm * noise
+        out = self._material(rows, told, keys)
+        hide = int(torch.randint(len(_SPREADS), (1,), generator=draw))
+        pixels = round(_SPREADS[hide] * self.config.side / 128)
+        out["spread"] = torch.full((count * length,), pixels)
+        return {name: value.unflatten(0, (count, length)) for name, value in out.items()}
+
+    def _material(self, rows: np.ndarray, told: np.ndarray, keys: Tensor) -> dict[str, Tensor]:
+        """Truth of `rows` (N,), and the expression of `told` (N,)."""
+        out = {name: self.bundle.tensor(name, rows) for name in ("target", "mask")}
+        out |= {name: self.bundle.tensor(name, told) for name in ("mesh", "cover")}
+        if self.config.memory:
+            out["distances"], slots = self._slots.find(rows, keys)
+            out["patches"] = self._slots.patches[slots]
+        return out
+
+    def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        length = batch["target"].shape[1]
+        flat = {name: value.flatten(0, 1) for name, value in batch.items()}
+        true = pictures_in(flat["target"])
+        hidden = (flat["mask"] > 0).float()[:, None]
+        if turn == "tell":
+            with torch.no_grad():
+                made = self._draw(flat, length)
+            return telling(*self._scores(flat, true, made))
+        made = self._draw(flat, length)
+        perception = self.helpers["perception"]
+        assert isinstance(perception, Perception)
+        score = self._scores(flat, true, made)[1] if turn == "play" else None
+        return drawing(made, true, hidden, perception, self.config, score)
+
+    def _draw(self, flat: Mapping[str, Tensor], length: int) -> Tensor:
+        spread = GUARD + (int(flat["spread"][0]) if "spread" in flat else 0)
+        inputs = conditions(flat["target"], flat["mask"], flat["mesh"], flat["cover"], spread)
+        if self.plan.channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        features = None
+        if self.config.memory:
+            patches = pictures_in(flat["patches"])
+            encoded = self.renderer.remember(patches.flatten(0, 1))
+            features = tuple(f.unflatten(0, patches.shape[:2]) for f in encoded)
+            features = self.renderer.read(features, flat["distances"])
+        return self.renderer(inputs, features, length)[0]
+
+    def _scores(self, flat: Mapping[str, Tensor], true: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+        assert self.critic is not None
+        shown = of_mouth(pictures_in(flat["mesh"]))
+        pair = torch.cat([of_mouth(true), of_mouth(made.float())])
+        real, fake = self.critic(torch.cat([pair, shown.repeat(2, 1, 1, 1)], 1)).chunk(2)
+        return real, fake
+
+    def judge(self) -> dict[str, float]:
+        """On held-out frames, evenly spread; without any, nothing is told."""
+        length = self.config.window
+        windows = _windows(self.bundle.segments(HELD_OUT), length)
+        if not len(windows):
+            return {}
+        count = max(_JUDGED // length, 1)
+        windows = windows[np.linspace(0, len(windows) - 1, min(count, len(windows))).astype(int)]
+        pixels, alike = [], []
+        for start in range(0, len(windows), _AT_ONCE):
+            rows = (windows[start : start + _AT_ONCE, :1] + np.arange(length)).reshape(-1)
+            flat = self._material(rows, rows, self._slots.keys_of(rows))
+            device = device_of(self.renderer)
+            flat = {name: value.to(device) for name, value in flat.items()}
+            made = self._draw(flat, length).float()
+            hidden = (flat["mask"] > 0).float()[:, None]
+            away, same = judged(made, pictures_in(flat["target"]), hidden)
+            pixels.append(away)
+            alike.append(same)
+        l1, structure = torch.cat(pixels).mean().item(), torch.cat(alike).mean().item()
+        return {"loss": l1 + (1 - structure), "pixels": l1, "mouth_ssim": structure}
+
+
+class _Slots:
+    """The memory of a bundle, and which of it a row may see."""
+
+    def __init__(self, bundle: Bundle, config: RendererConfig) -> None:
+        self.found, self.around = config.found, config.neighbours
+        self._all = bundle.tensor("key").flatten(1)
+        self.keys = bundle.tensor("slot_keys").flatten(1)
+        self.width = self.keys.shape[1]
+        self.rows = bundle.tensor("slot_rows").long()
+        box = mouth_box(config.side)
+        patches = bundle["slot_patches"]
+        if patches.shape[1] != config.side:
+            raise ValueError(f"{bundle.path}: slots of {patches.shape[1]} pixels, not {config.side}")
+        self.patches = torch.from_numpy(np.ascontiguousarray(patches[:, box[0], box[1]]))
+        # What is held out is not remembered: at dubbing nothing of the speech was ever seen.
+        self._held_out = torch.zeros(len(self._all) + 1, dtype=torch.bool)
+        self._held_out[bundle.rows(HELD_OUT)] = True
+
+    def keys_of(self, rows: np.ndarray) -> Tensor:
+        return self._all[rows]
+
+    def find(self, rows: np.ndarray, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Distances (N, k + 1) and slots (N, k)."""
+        at = torch.from_numpy(rows)
+        hidden = excluded(at, self.rows, self.around)
+        hidden |= self._held_out[at][:, None] & self._held_out[self.rows][None]
+        return found(keys, self.keys, self.found, hidden)
+
+
+def _windows(runs: Sequence[tuple[int, int]], length: int) -> np.ndarray:
+    """Every window's first row, and its run's first and last, (n, 3)."""
+    parts = [
+        np.stack(
+            [np.arange(a, b - length + 1), *(np.full(b - length + 1 - a, edge) for edge in (a, b - length))],
+            1,
+        )
+        for a, b in runs
+        if b - a >= length
+    ]
+    return np.concatenate([np.zeros((0, 3), np.int64), *parts]).astype(np.int64)
+
+
+def _shifted(
+    rows: np.ndarray, windows: np.ndarray, length: int, share: float, draw: torch.Generator
+) -> np.ndarray:
+    """Rows whose expression is shown: a share of the windows show that of the frame before or after."""
+    step = torch.randint(0, 2, (len(windows),), generator=draw) * 2 - 1
+    chosen = torch.rand(len(windows), generator=draw) < share
+    moved = windows[:, 0] + (step * chosen).numpy()
+    moved = np.clip(moved, windows[:, 1], windows[:, 2])
+    return (moved[:, None] + np.arange(length)).reshape(-1) if length > 0 else rows

@@ -1,0 +1,1 @@
+"""Memories: explicit slots that are looked up, implicit ones that are learned."""

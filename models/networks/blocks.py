@@ -1,0 +1,83 @@
+"""Convolutions as U-Nets are built of them. Without a norm they are begun so that a deep stack neither fades
+nor grows; small networks of one person learn faster so, and at dubbing there is nothing to average.
+
+Shape suffixes: B batch, C channels, H, W height and width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["Conv", "Down", "Residual", "Up", "pictures_in", "pictures_out", "placed"]
+
+_SLOPE = 0.1
+
+
+class Conv(nn.Sequential):
+    """Convolution, instance norm if wanted, leaky rectifier."""
+
+    def __init__(self, into: int, out: int, kernel: int = 3, stride: int = 1, norm: bool = False) -> None:
+        conv = nn.Conv2d(into, out, kernel, stride, kernel // 2, bias=not norm)
+        gain = math.sqrt(2 / (1 + _SLOPE**2))
+        nn.init.normal_(conv.weight, 0, gain / math.sqrt(into * kernel**2))
+        if conv.bias is not None:
+            nn.init.zeros_(conv.bias)
+        norms = [nn.InstanceNorm2d(out, affine=True)] if norm else []
+        super().__init__(conv, *norms, nn.LeakyReLU(_SLOPE, inplace=True))
+
+
+class Residual(nn.Module):
+    """x + what two convolutions find; at the start they find little."""
+
+    def __init__(self, width: int, norm: bool = False) -> None:
+        super().__init__()
+        self.first = Conv(width, width, norm=norm)
+        self.second = nn.Conv2d(width, width, 3, 1, 1)
+        nn.init.normal_(self.second.weight, 0, 0.3 / math.sqrt(width * 9))
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.first(x))
+
+
+class Down(nn.Sequential):
+    """Half the size."""
+
+    def __init__(self, into: int, out: int, norm: bool = False, residuals: int = 1) -> None:
+        super().__init__(Conv(into, out, 3, 2, norm), *(Residual(out, norm) for _ in range(residuals)))
+
+
+class Up(nn.Module):
+    """Twice the size, with what the encoder saw there added."""
+
+    def __init__(self, into: int, out: int, norm: bool = False, residuals: int = 1) -> None:
+        super().__init__()
+        self.narrow = nn.Conv2d(into, out, 1)
+        self.join = Conv(out, out, norm=norm)
+        self.refine = nn.Sequential(*(Residual(out, norm) for _ in range(residuals)))
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        wide = functional.interpolate(self.narrow(x), scale_factor=2.0, mode="nearest")
+        return self.refine(self.join(wide + skip))
+
+
+def placed(part: Tensor, side: int, left: float, top: float) -> Tensor:
+    """Features of a part (B, C, h, w) where it lies on the whole (B, C, side, side), zeros around it."""
+    x, y = round(left * side), round(top * side)
+    right, bottom = side - x - part.shape[-1], side - y - part.shape[-2]
+    return functional.pad(part, (x, right, y, bottom))
+
+
+def pictures_in(pictures: Tensor) -> Tensor:
+    """uint8 (..., S, S, 3) to -1..1 (..., 3, S, S)."""
+    return pictures.movedim(-1, -3).float().div(127.5).sub(1)
+
+
+def pictures_out(values: Tensor) -> Tensor:
+    """-1..1 (B, 3, S, S) to uint8 (B, S, S, 3)."""
+    scaled = values.float().add(1).mul(127.5).add(0.5).clamp(0, 255)
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -1,0 +1,211 @@
+"""Bundles of canvases: what a renderer is trained from, at the clips' own rate. Private to `tasks.bundles`.
+
+Nothing that a network is given depends on what the mask hides: places and masks follow from the head's pose
+and the person's shape, meshes from coefficients, and light is one a shot.
+
+Shape legend: N rows, S side of a canvas, M slots of a memory.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.canvas import masks, mesh_pictures, places, sample
+from models.methods import Stage
+from models.morphable.builtin import builtin
+from models.training import TRAIN, About, Segment, filling_bundle
+from storage.artifacts import Artifact
+from storage.errors import RequestError
+from storage.home import Home
+from storage.media import VideoReader
+from tasks.extract import video_of
+from tasks.material import Cut, Material, require_material, seconds_of
+from tasks.remember import open_memory
+from tasks.threads import one_thread
+
+__all__ = ["write_canvases"]
+
+Arrays = Mapping[str, NDArray[Any]]
+# Whole pictures are held, which may be large.
+_BLOCK = 16
+
+
+@dataclass(frozen=True, eq=False)
+class _Clip:
+    """A clip's rows, as tensors, and where each lies in the bundle."""
+
+    material: Material
+    fit: Mapping[str, Tensor]
+    places: Tensor
+    row_of: NDArray[np.int64]  # (T,) row of each frame in the bundle, or -1
+
+
+# Pictures this small are drawn faster by one thread than shared out, and much faster beside others.
+@one_thread()
+def write_canvases(
+    path: Path,
+    home: Home,
+    stage: Stage,
+    about: About,
+    materials: Sequence[Material],
+    cut: Cut,
+    memory: Artifact | None,
+    more: Arrays,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """The bundle at `path`: target, mask, mesh, cover, key, and the memory's slots."""
+    segments = _segments(materials, cut)
+    require_material(segments)
+    rows, side = segments[-1].stop, _side(stage, about)
+    clips_of = [_clip(one, more, segments, side) for one in materials]
+    slots = _slots(home, memory, clips_of) if "slot_keys" in stage.arrays else None
+    shapes = _shapes(rows, side, slots) | {n: (v.shape, v.dtype) for n, v in more.items()}
+    done = 0
+    with filling_bundle(path, replace(about, segments=tuple(segments)), shapes) as views:
+        for name, values in more.items():
+            views[name][...] = values
+        for one in clips_of:
+            for count in _fill(views, home, one, more, side):
+                done += count
+                if progress is not None:
+                    progress(done, rows)
+        if slots is not None:
+            _fill_slots(views, slots)
+
+
+def _side(stage: Stage, about: About) -> int:
+    """Pixels of a canvas: the stage says so, or the part of the configuration that has its name."""
+    side = stage.side or about.config.get(stage.name, {}).get("side", 0)
+    if not side:
+        raise RequestError(
+            f"{about.method} does not say how large its canvases are", do="report this as a bug"
+        )
+    return int(side)
+
+
+def _segments(materials: Sequence[Material], cut: Cut) -> list[Segment]:
+    """Only rows that are used: pictures are large."""
+    segments: list[Segment] = []
+    for one in materials:
+        left = np.inf if cut.seconds is None else cut.seconds - seconds_of(segments, TRAIN)
+        usable = np.where(one.seen, one.shot, -1)
+        for own in cut.segments(one.clip.id, usable, one.rate, left):
+            at = segments[-1].stop if segments else 0
+            segments.append(own._replace(start=at, stop=at + own.stop - own.start))
+    return segments
+
+
+def _clip(one: Material, more: Arrays, segments: Sequence[Segment], side: int) -> _Clip:
+    names = ("rotation", "translation", "camera", "expression", "light")
+    fit = {name: torch.from_numpy(one.fit(name)) for name in names}
+    for shot in np.unique(one.shot[one.seen]):
+        own = torch.from_numpy(one.seen & (one.shot == shot))
+        # A frame's own light was estimated from that frame's mouth, too.
+        fit["light"][own] = fit["light"][own].median(0).values
+    identity, seen = torch.from_numpy(more["identity"]), torch.from_numpy(one.seen)
+    turn, moved, camera = fit["rotation"], fit["translation"], fit["camera"]
+    lain = places(identity, turn, moved, camera, torch.from_numpy(one.shot), seen, one.rate, side)
+    row_of = np.full(len(one.seen), -1, np.int64)
+    for own_run in segments:
+        if own_run.clip == one.clip.id:
+            length = own_run.stop - own_run.start
+            row_of[own_run.first : own_run.first + length] = np.arange(own_run.start, own_run.stop)
+    return _Clip(one, fit, lain, row_of)
+
+
+def _shapes(rows: int, side: int, slots: Mapping[str, NDArray[Any]] | None) -> dict[str, Any]:
+    square = (rows, side, side)
+    shapes: dict[str, Any] = {
+        "target": ((*square, 3), np.uint8),
+        "mask": (square, np.uint8),
+        "mesh": ((*square, 3), np.uint8),
+        "cover": (square, np.uint8),
+        "key": ((rows, 3 * len(builtin().mouth)), np.float32),
+    }
+    if slots is not None:
+        count = len(slots["rows"])
+        shapes["slot_keys"] = (slots["keys"].shape, np.float32)
+        shapes["slot_patches"] = ((count, side, side, 3), np.uint8)
+        shapes["slot_rows"] = ((count,), np.int64)
+    return shapes
+
+
+def _fill(views: dict[str, NDArray[Any]], home: Home, one: _Clip, more: Arrays, side: int) -> Iterator[int]:
+    """Block by block; tells how many rows are done."""
+    frames = np.flatnonzero(one.row_of >= 0)
+    if not len(frames):
+        return
+    with video_of(home, one.material.clip) as video:
+        pictures = _chosen(VideoReader(video), frames)
+        for start in range(0, len(frames), _BLOCK):
+            block = frames[start : start + _BLOCK]
+            shown = torch.from_numpy(np.stack(list(itertools.islice(pictures, len(block)))))
+            drawn = _drawn(one, block, shown, more, side)
+            for name, values in drawn.items():
+                views[name][one.row_of[block]] = values.numpy()
+            yield len(block)
+
+
+def _chosen(reader: VideoReader, frames: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of these frames, which rise; what lies far off is not decoded."""
+    cuts = [0, *(np.flatnonzero(np.diff(frames) > 1) + 1).tolist(), len(frames)]
+    for a, b in itertools.pairwise(cuts):
+        yield from reader.read(int(frames[a]), int(frames[b - 1]) + 1)
+
+
+def _drawn(
+    one: _Clip, frames: NDArray[np.int64], pictures: Tensor, more: Arrays, side: int
+) -> dict[str, Tensor]:
+    at = torch.from_numpy(frames)
+    identity, texture = (torch.from_numpy(more[name]) for name in ("identity", "texture"))
+    fit = {name: values[at] for name, values in one.fit.items()}
+    lain = one.places[at]
+    turn, moved, camera = fit["rotation"], fit["translation"], fit["camera"]
+    alpha = masks(identity, turn, moved, camera, lain, side)
+    mesh, cover = mesh_pictures(
+        identity, texture, fit["expression"], turn, moved, camera, fit["light"], lain, side
+    )
+    key = builtin().mouth_vertices(more["identity"], fit["expression"].numpy())
+    return {
+        "target": sample(pictures, lain, side),
+        # Rounded up: what is hidden a little is hidden.
+        "mask": (alpha * 255).ceil().to(torch.uint8),
+        "mesh": mesh,
+        "cover": cover,
+        "key": torch.from_numpy(key.reshape(len(key), -1)),
+    }
+
+
+def _slots(home: Home, memory: Artifact | None, clips_of: Sequence[_Clip]) -> dict[str, NDArray[Any]]:
+    """Keys and rows of the slots that were taken from the bundle's own frames."""
+    if memory is None:
+        raise RequestError("this stage needs a memory", do="`memdub remember` first")
+    kept_mouths = open_memory(home, memory)
+    by_clip = {one.material.clip.id: one.row_of for one in clips_of}
+    owners = [by_clip.get(kept_mouths.clips[number]) for number in kept_mouths.clip]
+    rows = np.array(
+        [-1 if of is None else of[frame] for of, frame in zip(owners, kept_mouths.frame, strict=True)]
+    )
+    keys = kept_mouths.keys
+    # What lies outside the cut is not to be known to training: neither its picture nor its shape.
+    kept = rows >= 0
+    if not kept.any():
+        what = "no slot of the memory lies in the material that is trained on"
+        raise RequestError(what, where=memory.id, do="allow more --seconds or remember again")
+    return {"keys": keys[kept].reshape(int(kept.sum()), -1).astype(np.float32), "rows": rows[kept]}
+
+
+def _fill_slots(views: dict[str, NDArray[Any]], slots: Mapping[str, NDArray[Any]]) -> None:
+    views["slot_keys"][...] = slots["keys"]
+    views["slot_rows"][...] = slots["rows"]
+    for number, row in enumerate(slots["rows"]):
+        views["slot_patches"][number] = views["target"][row]

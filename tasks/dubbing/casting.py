@@ -1,0 +1,131 @@
+"""Who speaks: a method's speaker for one person, from checkpoints and a memory.
+
+Called by `tasks.dubbing.stage`, and by comparisons that draw without making a film.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+
+from models.methods import Memory, Method, Person, Speaker
+from models.train import CHECKPOINT
+from models.training import read_checkpoint
+from storage.artifacts import Artifact, find
+from storage.errors import CorruptArtifact, WorkError
+from storage.home import Home
+from storage.ledger import Ledger
+from storage.weights import Registry
+from tasks.material import Material, person_arrays
+from tasks.remember import open_memory
+
+__all__ = ["Cast", "newest_checkpoints", "person_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Cast:
+    """A method with everything that it needs for one person."""
+
+    method: Method
+    config: Any
+    materials: Sequence[Material]
+    memory: Artifact | None
+    checkpoints: Mapping[str, Artifact]  # of personal stages, by name
+
+    def inputs(self) -> dict[str, str]:
+        """Artifacts by role, for a recipe."""
+        told = {f"checkpoint {stage}": one.id for stage, one in sorted(self.checkpoints.items())}
+        return told if self.memory is None else {**told, "memory": self.memory.id}
+
+    def general(self, home: Home) -> dict[str, str]:
+        """SHA-256 of bundled weights that are used as they are, by stage."""
+        stages = [one for one in self.method.stages(self.config) if not one.personal and one.general]
+        return {one.name: Registry(home.url).find(str(one.general)).sha256 for one in stages}
+
+    def speakers(self, home: Home, folder: Path, seed: int) -> _Maker:
+        """What makes speakers; weights are read once. `folder` takes copies from a bucket."""
+        return _Maker(self, self._weights(home, folder), person_of(home, self.materials, self.memory), seed)
+
+    def _weights(self, home: Home, folder: Path) -> dict[str, dict[str, torch.Tensor]]:
+        found = {}
+        for stage in self.method.stages(self.config):
+            if stage.personal:
+                found[stage.name] = _checkpoint(home, self.checkpoints[stage.name], folder)
+            elif stage.general:
+                arrays = load_file(Registry(home.url).find(stage.general).path)
+                found[stage.name] = {name: _wide(values) for name, values in arrays.items()}
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Maker:
+    cast: Cast
+    weights: Mapping[str, Mapping[str, torch.Tensor]]
+    person: Person
+    seed: int
+
+    def __call__(self) -> Speaker:
+        torch.manual_seed(self.seed)
+        try:
+            return self.cast.method.speaker(self.cast.config, self.weights, self.person)
+        except (ValueError, KeyError) as error:
+            do = "train it again"
+            raise WorkError(
+                f"its weights do not fit ({error})", where=self.cast.method.name, do=do
+            ) from error
+
+
+def person_of(home: Home, materials: Sequence[Material], memory: Artifact | None) -> Person:
+    """Of whom a speaker speaks: all that the person's clips and memory say."""
+    arrays = {name: torch.from_numpy(values) for name, values in person_arrays(materials).items()}
+    kept = None
+    if memory is not None:
+        stored = open_memory(home, memory)
+        kept = Memory(torch.from_numpy(stored.keys), torch.from_numpy(stored.patches))
+    statistics = {name: arrays[name] for name in ("expression_mean", "expression_std")}
+    return Person(arrays["identity"], arrays["texture"], kept, statistics)
+
+
+def newest_checkpoints(
+    home: Home, identity: str, method: str, preset: str, stages: Sequence[str]
+) -> dict[str, Artifact]:
+    """The person's last checkpoint of each stage; of those stages that have one."""
+    ledger = Ledger(home.objects)
+    rows = sorted(ledger.rows("artifacts").to_pylist(), key=lambda row: row["started"])
+    found: dict[str, Artifact] = {}
+    for row in rows:
+        if row["kind"] != "checkpoint" or row["identity"] != identity:
+            continue
+        told = json.loads(row["recipe"])["parameters"]
+        if told.get("method") == method and told.get("preset") == preset and told.get("stage") in stages:
+            artifact = find(ledger, row["id"], identity)
+            if artifact is not None:
+                found[told["stage"]] = artifact
+    return found
+
+
+def _checkpoint(home: Home, artifact: Artifact, folder: Path) -> dict[str, torch.Tensor]:
+    key = f"{artifact.uri}/{CHECKPOINT}"
+    if home.is_local:
+        path = home.path(key)
+    else:
+        path = folder / f"{artifact.id}.safetensors"
+        fs, source = fsspec.core.url_to_fs(home.uri(key))
+        fs.get_file(source, str(path))
+    try:
+        return read_checkpoint(path)[1]
+    except (ValueError, OSError) as error:
+        raise CorruptArtifact(str(error), where=artifact.id, do="train it again") from error
+
+
+def _wide(values: np.ndarray[Any, Any]) -> torch.Tensor:
+    """Weights travel in 16 bits; sums do not."""
+    return torch.from_numpy(values.astype(np.float32) if values.dtype == np.float16 else values)

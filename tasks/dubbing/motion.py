@@ -1,0 +1,114 @@
+"""What the face does, moment by moment: a speaker's motion on disk, read at a template's frames.
+
+    motion = move(speaker, hearing, folder, rate)
+    rows = motion.at(start, stop)                 # Motion of these output frames
+
+A speaker's own rate may be another than the template's: rows stand for the middle of their time, and are read
+linearly in between. In silence the mouth goes to the person's own rest. Called by `tasks.dubbing.stage`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.methods import Motion, Speaker
+from models.morphable import builtin
+from storage.errors import WorkError
+from tasks.dubbing.gate import MOUTH, gate
+from tasks.dubbing.hearing import Hearing
+from tasks.dubbing.spool import Spool, SpoolWriter
+
+__all__ = ["Moving", "move"]
+
+F32 = NDArray[np.float32]
+# Motion's fields beside the expression, in a spool's columns.
+_EXPRESSION = 64
+_MORE: Mapping[str, int] = {"rotation": 3, "translation": 3, "blink": 1}
+_VOICE_RATE = 50.0
+_WHOLE = "motion.json"
+
+
+@dataclass(frozen=True)
+class Moving:
+    """All motion of a dub, on disk at the speaker's rate; `rate` is the template's."""
+
+    spool: Spool
+    own_rate: float
+    rate: float
+    more: tuple[str, ...]
+    follows: F32  # (n50,) how far the mouth follows the sound
+    rest: F32  # (64,) the mouth shut
+
+    def at(self, start: int, stop: int) -> Motion:
+        """Rows of output frames start to stop."""
+        middle = np.asarray((np.arange(start, stop) + 0.5) / self.rate, np.float64)
+        rows = _read(self.spool, middle * self.own_rate - 0.5)
+        follow = np.interp(middle * _VOICE_RATE - 0.5, np.arange(len(self.follows)), self.follows)
+        expression, column = self._gated(rows[:, :_EXPRESSION], follow[:, None]), _EXPRESSION
+        found: dict[str, torch.Tensor] = {}
+        for name in self.more:
+            part = rows[:, column : column + _MORE[name]]
+            found[name] = torch.from_numpy(np.ascontiguousarray(part[:, 0] if _MORE[name] == 1 else part))
+            column += _MORE[name]
+        return Motion(torch.from_numpy(expression), **found)
+
+    def _gated(self, expression: F32, follow: NDArray[np.float64]) -> F32:
+        out = expression.copy()
+        mouth = builtin().coefficients_of(MOUTH)
+        out[:, mouth] = self.rest[mouth] + follow * (expression[:, mouth] - self.rest[mouth])
+        return out.astype(np.float32)
+
+
+def _read(spool: Spool, at: NDArray[np.float64]) -> F32:
+    """Rows at these places, linearly in between; the first and the last hold beyond the ends."""
+    last = len(spool) - 1
+    at = np.clip(at, 0, last)
+    low = np.floor(at).astype(np.int64)
+    high = np.minimum(low + 1, last)
+    begin = int(low[0])
+    rows = spool.read(begin, int(high[-1]) + 1)
+    part = (at - low)[:, None].astype(np.float32)
+    return np.asarray(rows[low - begin] * (1 - part) + rows[high - begin] * part, np.float32)
+
+
+def move(speaker: Speaker, hearing: Hearing, folder: Path, rate: float, rest: F32) -> Moving:
+    """All motion of a sound; what an earlier run left in `folder` is taken if it is whole."""
+    own_rate, whole = float(speaker.rate or rate), folder / _WHOLE
+    if not whole.exists():
+        more = _write(speaker, hearing, folder / "motion.f32", own_rate)
+        whole.with_suffix(".part").write_text(json.dumps({"more": more}))
+        whole.with_suffix(".part").replace(whole)
+    told: tuple[str, ...] = tuple(json.loads(whole.read_text())["more"])
+    width = _EXPRESSION + sum(_MORE[name] for name in told)
+    return Moving(Spool(folder / "motion.f32", width), own_rate, rate, told, gate(hearing.voice), rest)
+
+
+def _write(speaker: Speaker, hearing: Hearing, path: Path, own_rate: float) -> list[str]:
+    more: list[str] | None = None
+    writer: SpoolWriter | None = None
+    try:
+        for block in speaker.listen(hearing.blocks()):
+            if writer is None or more is None:
+                more = [name for name in _MORE if getattr(block, name) is not None]
+                writer = SpoolWriter(path, _EXPRESSION + sum(_MORE[name] for name in more)).__enter__()
+            columns = [
+                block.expression,
+                *(getattr(block, name).reshape(len(block.expression), -1) for name in more),
+            ]
+            writer.append(torch.cat(columns, 1).float().numpy())
+    finally:
+        if writer is not None:
+            writer.__exit__(None, None, None)
+    wanted = round(hearing.seconds * own_rate)
+    # A row less or more is rounding; a speaker that stops half-way is none.
+    if writer is None or more is None or writer.rows < max(wanted - 2, 1):
+        rows = 0 if writer is None else writer.rows
+        raise WorkError(f"the method moved {rows} rows of {wanted}", where="dub", do="report it as a bug")
+    return more

@@ -1,0 +1,96 @@
+"""What anybody sees who watches a finished video: how far its lips are open, frame by frame.
+
+For reports and comparisons: the video is read as a stranger's would be, nothing of how it was made is known.
+Called by flows that write pages, and by benchmarks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.media import VideoReader
+from tasks.faces import FacesStage
+from tasks.threads import one_thread
+
+__all__ = ["Watched", "best_shift", "correlation", "mouth_sheet", "watch"]
+
+F64 = NDArray[np.float64]
+_UPPER, _LOWER, _CORNERS = (82, 13, 312), (87, 14, 317), (33, 263)
+_STRETCH = 256
+_TILE = 120
+
+
+class Watched(NamedTuple):
+    """A video's largest face, frame by frame; NaN where there is none."""
+
+    gaps: F64  # (T,) between the inner lips, over the distance between the eyes' outer corners
+    mouths: F64  # (T, 3) middle of the lips x, y and that distance, pixels
+    rate: float
+
+
+@one_thread()
+def watch(video: Path) -> Watched:
+    """Look at every frame."""
+    stage = FacesStage(video=video)
+    frames = next(spec.shape[0] for spec in stage.specs() if spec.name == "faces/score")
+    parts = [
+        _seen(stage.compute(None, start, min(start + _STRETCH, frames))["faces/landmarks"])
+        for start in range(0, frames, _STRETCH)
+    ]
+    gaps, mouths = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Watched(gaps, mouths, float(VideoReader(video).rate))
+
+
+def _seen(points: NDArray[np.float32]) -> tuple[F64, F64]:
+    size = np.linalg.norm(points[:, :, _CORNERS[0]] - points[:, :, _CORNERS[1]], axis=-1)
+    rows, largest = np.arange(len(points)), np.where(np.isfinite(size), size, -1).argmax(1)
+    face, size = points[rows, largest].astype(np.float64), size[rows, largest].astype(np.float64)
+    apart = np.linalg.norm(face[:, _UPPER] - face[:, _LOWER], axis=-1).mean(-1)
+    middle = face[:, [*_UPPER, *_LOWER], :2].mean(1)
+    return apart / size, np.column_stack([middle, size])
+
+
+def mouth_sheet(videos: Sequence[tuple[Path, Watched]], columns: int = 12) -> bytes:
+    """A JPEG: a row of mouths a video, at the same evenly spread moments, each as wide as the eyes apart."""
+    length = min(len(seen.gaps) for _, seen in videos)
+    moments = np.linspace(0, length - 1, columns + 2).astype(int)[1:-1]
+    rows = [np.hstack([_mouth(video, seen, int(at)) for at in moments]) for video, seen in videos]
+    coded = cv2.imencode(".jpg", np.vstack(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+    return bytes(coded.tobytes())
+
+
+def _mouth(video: Path, seen: Watched, frame: int) -> NDArray[np.uint8]:
+    x, y, size = seen.mouths[frame]
+    if not np.isfinite(size):
+        return np.zeros((_TILE, _TILE, 3), np.uint8)
+    picture = next(iter(VideoReader(video).read(frame, frame + 1)))
+    step = 1.15 * size / _TILE
+    back = np.array([[step, 0, x - step * _TILE / 2], [0, step, y - step * _TILE / 2]])
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    tile = cv2.warpAffine(picture, back, (_TILE, _TILE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(tile, np.uint8)
+
+
+def correlation(a: F64, b: F64) -> float:
+    """Of two curves, where both are known; NaN where one of them stands still."""
+    count = min(len(a), len(b))
+    a, b = a[:count], b[:count]
+    known = np.isfinite(a) & np.isfinite(b)
+    if known.sum() < 3 or a[known].std() == 0 or b[known].std() == 0:
+        return float("nan")
+    return float(np.corrcoef(a[known], b[known])[0, 1])
+
+
+def best_shift(a: F64, b: F64, most: int = 10) -> int:
+    """Frames by which `a` comes later than `b` where they are most alike."""
+    scores = {}
+    for shift in range(-most, most + 1):
+        late, early = (a[shift:], b) if shift >= 0 else (a, b[-shift:])
+        scores[shift] = np.nan_to_num(correlation(late, early), nan=-1.0)
+    return max(scores, key=lambda shift: scores[shift])
