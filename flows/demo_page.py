@@ -55,9 +55,12 @@ class Shown:
 def compared(dub: Path, truth: Path) -> Compared:
     """Watch both, and hold lips against lips."""
     from storage.media import read_sound
+    from tasks.team import open_team
     from tasks.watching import best_shift, correlation, mouth_sheet, watch
 
-    made, true = watch(dub), watch(truth)
+    # By a worker: MediaPipe talks to standard error, which is the user's here.
+    with open_team(1) as team:
+        made, true = (team.do(watch, video, name="watching") for video in (dub, truth))
     sound = read_sound(truth, _SOUND_RATE, True)
     blocks = sound[: len(sound) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
     loud = np.sqrt((blocks**2).mean(1))
