@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.canvas.places import projected
+from models.fit.appearance import normals
 from models.fit.geometry import rotation
 from models.fit.light import shade
 from models.morphable.builtin import builtin
@@ -59,16 +60,6 @@ def _part() -> _Part:
         code.astype(np.float32),
         renamed.reshape(-1, 3).astype(np.int32),
     )
-
-
-def _normals(seen: Tensor, triangles: Tensor) -> Tensor:
-    """Unit normals (B, V, 3) out of the face."""
-    a, b, c = (seen[:, triangles[:, i]] for i in range(3))
-    face = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(seen)
-    for corner in range(3):
-        total.index_add_(1, triangles[:, corner], face)
-    return torch.nn.functional.normalize(total, dim=-1)
 
 
 def mesh_pictures(
@@ -113,7 +104,7 @@ def _draw(
     flat = projected(heads, turned, translation, camera)
     back = torch.linalg.inv(places[:, :, :2])
     on_canvas = ((flat[..., :2] - places[:, None, :, 2]) @ back.transpose(1, 2)).numpy()
-    normal = _normals(heads, torch.from_numpy(part.triangles).long()) @ turned.transpose(1, 2)
+    normal = normals(heads, torch.from_numpy(part.triangles).long()) @ turned.transpose(1, 2)
     lit = shade(normal, light) @ torch.tensor(_LUMA)
     bright = ((part.colour + part.texture @ texture) * lit).clamp(0, 1).numpy()
     code = np.broadcast_to(part.code, (count, *part.code.shape))

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import av
+from av.container import OutputContainer
 from av.packet import Packet
+from av.video.stream import VideoStream
 
 from storage.errors import MediaError
 from storage.media._libav import open_source, plain_errors, video_stream
@@ -41,23 +42,13 @@ class MediaJoiner(MediaWriter):
         self._first = first
         self._sent = 0
 
-    def __enter__(self) -> Self:
-        with plain_errors(self.path, "write"):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = av.open(
-                f"file:{self._beside}",
-                "w",
-                format="mp4",
-                container_options={"movflags": "+faststart", "fflags": "+bitexact"},
-            )
-            with open_source(self._first) as source:
-                template = video_stream(source)
-                assert template is not None
-                self._copied = self._file.add_stream_from_template(template)
-            self._copied.time_base = 1 / self.rate
-            if self.sound_rate is not None:
-                self._sound = self._add_sound(self._file, self.sound_rate)
-        return self
+    def _add_video(self, file: OutputContainer) -> VideoStream:
+        with open_source(self._first) as source:
+            template = video_stream(source)
+            assert template is not None
+            stream = file.add_stream_from_template(template)
+        stream.time_base = 1 / self.rate
+        return stream
 
     def write_piece(self, path: Path) -> None:
         """All pictures of a piece, after those that are there."""
@@ -83,7 +74,7 @@ class MediaJoiner(MediaWriter):
                 packet.pts = round(packet.pts * tick) + self.frames
                 packet.dts = self._sent - _DELAY
                 self._sent += 1
-                packet.duration, packet.time_base, packet.stream = 1, 1 / self.rate, self._copied
+                packet.duration, packet.time_base, packet.stream = 1, 1 / self.rate, self._video
                 yield packet
 
     def _finish(self) -> None:
