@@ -155,7 +155,7 @@ class Template(NamedTuple):
 class View(NamedTuple):
     """A block of template frames with faces, and the motion meant for them."""
 
-    pictures: Tensor  # (B, H, W, 3) uint8 RGB
+    pictures: Tensor  # (B, H, W, 3) uint8 RGB; far from the head colours may be a step or two off
     frames: Tensor  # (B,) rows of the template that they are
     run: Tensor  # (B,) changes where the picture jumps: a cut, a missing face, a leap in the template
     fit: Fit  # rows (B, ...)

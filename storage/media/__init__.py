@@ -6,6 +6,7 @@ is the packet tables that MP4 itself needs (measured: 0.3 MB a minute to read, 1
 index of eight bytes a frame.
 """
 
+from storage.media.colours import Box, Colours, split
 from storage.media.normalise import Normalised, normalise
 from storage.media.picture import YUV_TO_RGB, Orientation
 from storage.media.probe import AudioInfo, Probe, VideoInfo, check, probe, require_audio, require_video
@@ -19,6 +20,8 @@ __all__ = [
     "STANDARD_RATES",
     "YUV_TO_RGB",
     "AudioInfo",
+    "Box",
+    "Colours",
     "MediaWriter",
     "Normalised",
     "Orientation",
@@ -34,4 +37,5 @@ __all__ = [
     "read_sound",
     "require_audio",
     "require_video",
+    "split",
 ]

@@ -126,12 +126,18 @@ class MediaWriter:
         if any(extra):
             picture = np.pad(picture, ((0, extra[0]), (0, extra[1]), (0, 0)), mode="edge")
         with plain_errors(self.path, "write"):
-            self._mux(self._unsigned(self._video.encode(self._as_yuv(picture))))
-            self.frames += 1
-            self._send_sound(self._sound_until())
+            self._send(self._as_yuv(picture))
+
+    def write_planes(self, planes: NDArray[np.uint8]) -> None:
+        """One picture as it is to be stored, (height * 3 / 2, width): no colour is computed."""
+        width, height = self.size
+        if self.size != self.coded_size or planes.shape != (height * 3 // 2, width):
+            raise ValueError(f"planes are {planes.shape}, of a picture of {width}x{height}")
+        with plain_errors(self.path, "write"):
+            self._send(VideoFrame.from_ndarray(np.ascontiguousarray(planes), "yuv420p"))
 
     def _as_yuv(self, picture: NDArray[np.uint8]) -> VideoFrame:
-        frame = self._scaler.reformat(
+        return self._scaler.reformat(
             VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24"),
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
@@ -139,10 +145,14 @@ class MediaWriter:
             interpolation=EXACT,
             threads=1,
         )
+
+    def _send(self, frame: VideoFrame) -> None:
         frame.colorspace, frame.color_range = _BT709, _VIDEO_RANGE
         frame.color_primaries = frame.color_trc = _BT709
         frame.pts, frame.time_base = self.frames, 1 / self.rate
-        return frame
+        self._mux(self._unsigned(self._video.encode(frame)))
+        self.frames += 1
+        self._send_sound(self._sound_until())
 
     def write_sound(self, samples: NDArray[np.float32]) -> None:
         """Samples (n,) or (n, channels), from -1 to 1, following those written before."""

@@ -17,12 +17,12 @@ __all__ = ["pictures", "stretch_of"]
 
 U8 = NDArray[np.uint8]
 # Held at once by one reader; a second of film is what lies between two key frames of a clip.
-_MOST_BYTES, _MOST_FRAMES = 48 * 2**20, 25
+_MOST_BYTES, _MOST_FRAMES = 24 * 2**20, 25
 
 
 def stretch_of(size: tuple[int, int]) -> int:
-    """How many pictures of this size are held at a time."""
-    return max(4, min(_MOST_FRAMES, _MOST_BYTES // (3 * size[0] * size[1])))
+    """How many pictures of this size, as planes, are held at a time."""
+    return max(4, min(_MOST_FRAMES, 2 * _MOST_BYTES // (3 * size[0] * size[1])))
 
 
 def pictures(video: VideoReader, order: NDArray[np.int64]) -> Iterator[U8]:

@@ -47,7 +47,7 @@ from tasks.threads import one_thread
 __all__ = ["FILM", "TOLD", "DubOptions", "Job", "dub", "recipe_of"]
 
 # Risen when the same recipe gives another film.
-VERSION = 1
+VERSION = 2
 FILM, TOLD = "dub.mp4", "dub.json"
 _WARM_UP = 10
 _BEST_SOUND = 48_000
@@ -151,7 +151,7 @@ def _make(job: Job, recipe: Recipe, workspace: Path) -> None:
     with job.clock("listen"):
         hearing = listen(job.audio, job.backend, workspace / "sound")
     with video_of(job.home, job.chosen.material.clip) as path:
-        video = VideoReader(path, threads="NONE")
+        video = VideoReader(path, form="yuv420p", threads="NONE")
         told, pieces = _draw(job, hearing, video, workspace)
         film = workspace / "joined.mp4"
         with job.clock("join"):

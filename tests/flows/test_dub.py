@@ -25,7 +25,7 @@ from storage.artifacts import DRAFT, find
 from storage.errors import ConsentError, MediaError, RequestError
 from storage.home import Home
 from storage.ledger import Ledger, lineage_of
-from storage.media import probe
+from storage.media import VideoReader, probe
 from storage.runs import record_failure, run
 from tasks.credentials import credentials_of
 from tasks.dubbing.stage import DubOptions
@@ -33,7 +33,7 @@ from tests.flows.conftest import Shell, everything_in
 from tests.helpers import painted
 from tests.helpers.footage import RECORD, film, keep_consent
 from tests.helpers.material_home import FRAMES, SCOPE, features_in, material_home
-from tests.helpers.painted import wav
+from tests.helpers.painted import SIDE, wav
 from tests.storage.conftest import s3_server, s3_url
 
 __all__ = ["s3_server", "s3_url"]
@@ -121,6 +121,20 @@ def test_the_same_recipe_is_the_same_film(person: Home, tmp_path: Path) -> None:
     assert not anew.dub.reused
     assert anew.dub.id == first.dub.id
     assert coded(anew.path) == coded(first.path)
+
+
+def test_without_loss_only_the_mouth_differs_from_the_clip(person: Home, tmp_path: Path) -> None:
+    done = made(person, wav(tmp_path / "a.wav", 1.0), lossless=True)
+    clip = find(Ledger(person.objects), done.told["template"])
+    assert clip is not None
+    [video] = person.path(clip.uri).glob("*.mp4")
+    got = np.stack(list(VideoReader(done.path, form="yuv420p")))
+    own = np.stack(list(VideoReader(video, form="yuv420p").read(0, len(got))))
+    changed = np.argwhere((got != own)[:, : got.shape[1] * 2 // 3].any(0))
+    # The disc that is drawn there, in the middle of 160 x 120, and not a pixel more.
+    assert changed.min(0).tolist() >= [60 - SIDE // 2, 80 - SIDE // 2]
+    assert changed.max(0).tolist() < [60 + SIDE // 2, 80 + SIDE // 2]
+    assert len(changed) > SIDE**2 / 4
 
 
 def test_a_seed_or_template_is_another_recipe(person: Home, tmp_path: Path) -> None:
