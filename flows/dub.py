@@ -30,7 +30,7 @@ from storage.runs import run
 from storage.text import check_text
 
 if TYPE_CHECKING:
-    from tasks.dubbing.casting import Cast
+    from tasks.audio_backends import AudioBackend
     from tasks.dubbing.stage import DubOptions, Job
 
 __all__ = ["Dubbed", "Planned", "dub", "plan"]
@@ -173,6 +173,7 @@ def _looked_at(
 
 def _known(home: Home, identity: str, options: DubOptions) -> _Known:
     from tasks.dubbing.casting import newest_checkpoints
+    from tasks.ears import ear_of, heard_alike, wanted_ear
     from tasks.remember import RememberOptions, features_of, recipe_of
     from tasks.training import TrainOptions, method_of, wants_memory
 
@@ -190,12 +191,15 @@ def _known(home: Home, identity: str, options: DubOptions) -> _Known:
     if sources:
         # What extraction refused once it would refuse again, and there is something to dub without it.
         there |= {row["subject"] for row in ledger.rows("failures").to_pylist() if row["stage"] == "extract"}
-    known = _Known([clip for clip in clips if clip not in there], [one.features for one in sources])
-    known.stages = [stage.name for stage in stages if stage.personal]
+    fitting = heard_alike(ledger, identity, sources, wanted_ear(home, stages))
+    known = _Known([clip for clip in clips if clip not in there], [one.features for one in fitting])
+    personal = [stage for stage in stages if stage.personal]
+    known.stages = [stage.name for stage in personal]
     # A method without any training has nothing else to show than what is remembered.
     known.wants_memory = not stages or any(wants_memory(stage) for stage in stages)
     if sources:
-        found = newest_checkpoints(home, identity, options.method, options.preset, known.stages)
+        ear = ear_of(ledger, known.features[0])
+        found = newest_checkpoints(home, identity, options.method, options.preset, personal, ear)
         known.checkpoints = found
         own = _trained_with(home, ledger, identity, found)
         recipe = recipe_of(sources, RememberOptions())
@@ -263,7 +267,7 @@ def _job(home: Home, identity: str, audio: Path, options: DubOptions, known: _Kn
         chosen = named(materials, options.template)
     else:
         chosen = choose(materials, _seconds(audio), limit)
-    backend = _backend(home, cast, chosen.material.features)
+    backend = _backend(home, chosen.material.features)
     return Job(home, identity, audio, hash_file(audio), cast, chosen, backend, limit, options)
 
 
@@ -274,14 +278,18 @@ def _seconds(audio: Path) -> float:
     return math.inf if found is None or found.duration_s <= 0 else found.duration_s
 
 
-def _backend(home: Home, cast: Cast, features: Artifact) -> Any:
-    """The ears that the person's features were made with: a method knows no others."""
+def _backend(home: Home, features: Artifact) -> AudioBackend:
+    """The ear that the person's features were made with: a method knows no other."""
     from tasks.audio_backends import find_backend
+    from tasks.ears import Ear, ear_of
 
-    inputs = json.loads(features.row["recipe"])["inputs"]
-    audio = find(Ledger(home.objects), inputs.get("audio", ""), features.identity)
-    told = {} if audio is None else json.loads(audio.row["recipe"])["parameters"]
-    return find_backend(told.get("speech", "embedded"), home.url)
+    ear = ear_of(Ledger(home.objects), features)
+    backend = find_backend(ear.name, home.url)
+    if not ear.fits(Ear(backend.name, backend.version)):
+        what = f"its speech was heard with other weights of {ear.name} than are here now"
+        do = f"run `memdub extract {features.identity} --speech {ear.name}`, or put the old weights back"
+        raise RequestError(what, where=features.id, do=do)
+    return backend
 
 
 def _dub(job: Job, workers: int, watch: Watch, tell: Callable[[str], None]) -> Artifact:

@@ -149,6 +149,7 @@ def export_bundles(
 
 def plan(identity: str, options: TrainOptions, *, home: str | None = None) -> list[Planned]:
     """What would run; computes nothing. A stage whose ingredients are missing has no recipe yet."""
+    from tasks.ears import heard_alike, wanted_ear
     from tasks.remember import RememberOptions, features_of, recipe_of
     from tasks.training import Ingredients, method_of, planned_stages, wants_memory
 
@@ -161,7 +162,8 @@ def plan(identity: str, options: TrainOptions, *, home: str | None = None) -> li
     if missing:
         return [*before, *(Planned(stage.name, "", False) for stage in personal)]
     sources = features_of(place, ledger, identity)
-    features = [one.features for one in sources]
+    fitting = heard_alike(ledger, identity, sources, wanted_ear(place, personal))
+    features = [one.features for one in fitting]
     memory = recipe_of(sources, RememberOptions())
     kept = find_whole(place, ledger, memory, identity)
     if any(wants_memory(stage) for stage in personal):
@@ -195,8 +197,9 @@ def _gathered(
     home: Home, identity: str, options: TrainOptions, watch: Watch, tell: Callable[[str], None]
 ) -> tuple[Ingredients, Sequence[TrainedStage]]:
     """The ingredients, made where they are missing, and the stages that are made of them."""
+    from tasks.ears import heard_alike, wanted_ear
     from tasks.remember import features_of
-    from tasks.training import Ingredients, planned_stages, wants_memory
+    from tasks.training import Ingredients, method_of, planned_stages, wants_memory
 
     if _unextracted(home, identity):
         from flows.extract import extract
@@ -206,7 +209,10 @@ def _gathered(
         if not extracted.outcomes:
             extracted.raise_if_refused()
     ledger = Ledger(home.objects)
-    of = Ingredients(identity, [one.features for one in features_of(home, ledger, identity)])
+    method, config = method_of(options)
+    ear = wanted_ear(home, [stage for stage in method.stages(config) if stage.personal])
+    sources = heard_alike(ledger, identity, features_of(home, ledger, identity), ear)
+    of = Ingredients(identity, [one.features for one in sources])
     stages = planned_stages(home, options, of)
     if any(wants_memory(one.stage) for one in stages):
         from flows.remember import remember

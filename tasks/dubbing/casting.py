@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
-from models.methods import Memory, Method, Person, Speaker
+from models.methods import Memory, Method, Person, Speaker, Stage
 from models.train import CHECKPOINT
 from models.training import read_checkpoint
 from storage.artifacts import Artifact, find
@@ -24,6 +24,7 @@ from storage.errors import CorruptArtifact, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.weights import Registry
+from tasks.ears import Ear, ear_of_checkpoint, hears
 from tasks.material import Material, person_arrays
 from tasks.remember import open_memory
 
@@ -95,21 +96,31 @@ def person_of(home: Home, materials: Sequence[Material], memory: Artifact | None
 
 
 def newest_checkpoints(
-    home: Home, identity: str, method: str, preset: str, stages: Sequence[str]
+    home: Home, identity: str, method: str, preset: str, stages: Sequence[Stage], ear: Ear
 ) -> dict[str, Artifact]:
-    """The person's last checkpoint of each stage; of those stages that have one."""
+    """The person's last checkpoint of each stage; of those stages that have one.
+
+    What was trained over the words of another ear is of no use to this one.
+    """
     ledger = Ledger(home.objects)
     rows = sorted(ledger.rows("artifacts").to_pylist(), key=lambda row: row["started"])
+    wanted = {stage.name: stage for stage in stages}
     found: dict[str, Artifact] = {}
     for row in rows:
         if row["kind"] != "checkpoint" or row["identity"] != identity:
             continue
         told = json.loads(row["recipe"])["parameters"]
-        if told.get("method") == method and told.get("preset") == preset and told.get("stage") in stages:
-            artifact = find(ledger, row["id"], identity)
-            if artifact is not None:
-                found[told["stage"]] = artifact
+        if told.get("method") != method or told.get("preset") != preset or told.get("stage") not in wanted:
+            continue
+        artifact = find(ledger, row["id"], identity)
+        if artifact is not None and _hears_alike(ledger, wanted[told["stage"]], artifact, ear):
+            found[told["stage"]] = artifact
     return found
+
+
+def _hears_alike(ledger: Ledger, stage: Stage, checkpoint: Artifact, ear: Ear) -> bool:
+    other = ear_of_checkpoint(ledger, checkpoint) if hears(stage) else None
+    return other is None or other.fits(ear)
 
 
 def _checkpoint(home: Home, artifact: Artifact, folder: Path) -> dict[str, torch.Tensor]:
