@@ -21,8 +21,8 @@ import numpy as np
 from flows.engine import call
 from flows.ingest import Watch, no_progress
 from storage import consent
-from storage.artifacts import Artifact, find, find_whole
-from storage.errors import MediaError, RequestError
+from storage.artifacts import Artifact, check_whole, find, find_whole
+from storage.errors import CorruptArtifact, MediaError, RequestError
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
 from storage.recipes import hash_file
@@ -204,7 +204,23 @@ def _known(home: Home, identity: str, options: DubOptions) -> _Known:
         own = _trained_with(home, ledger, identity, found)
         recipe = recipe_of(sources, RememberOptions())
         known.memory = own or find_whole(home, ledger, recipe, identity)
+        _check_bytes(home, identity, options, found, own)
     return known
+
+
+def _check_bytes(
+    home: Home, identity: str, options: DubOptions, checkpoints: dict[str, Artifact], memory: Artifact | None
+) -> None:
+    """CorruptArtifact where what decides the pictures is no longer what was trained."""
+    train = f"`memdub train {identity} --method {options.method} --preset {options.preset}` makes it anew"
+    told = [(one, train) for one in checkpoints.values()]
+    if memory is not None:
+        told.append((memory, f"`memdub remember {identity}` makes it anew"))
+    for one, do in told:
+        try:
+            check_whole(home, one, read_all=True)
+        except CorruptArtifact as error:
+            raise CorruptArtifact(error.what, where=one.id, do=do) from error
 
 
 def _trained_with(

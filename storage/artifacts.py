@@ -36,9 +36,21 @@ from storage.objects import sync
 from storage.recipes import Recipe, hash_file
 from storage.runs import current_run
 
-__all__ = ["DRAFT", "Artifact", "Made", "check_whole", "find", "find_whole", "produce", "workspace_of"]
+__all__ = [
+    "DRAFT",
+    "READ_WHOLE",
+    "Artifact",
+    "Made",
+    "check_whole",
+    "find",
+    "find_whole",
+    "produce",
+    "workspace_of",
+]
 
 MANIFEST = "manifest.json"
+# Small, and one wrong byte in them spoils all that is made of them, or is what a user is handed.
+READ_WHOLE = frozenset({"checkpoint", "memory", "dub"})
 # Hashing and syncing leave Python's lock alone: while one waits for the disk another hashes.
 SEALERS = 4
 
@@ -119,12 +131,12 @@ def find(ledger: Ledger, artifact: str, identity: str | None = None) -> Artifact
 
 
 def find_whole(home: Home, ledger: Ledger, recipe: Recipe, identity: str | None) -> Artifact | None:
-    """The recipe's artifact if the ledger names it and every file has its size."""
+    """The recipe's artifact if the ledger names it and every file has its size; of some kinds, its bytes."""
     artifact = find(ledger, recipe.id, identity)
     if artifact is None:
         return None
     try:
-        check_whole(home, artifact)
+        check_whole(home, artifact, read_all=artifact.kind in READ_WHOLE)
     except CorruptArtifact:
         return None
     return artifact
