@@ -22,6 +22,7 @@ ORDER = (
     "expression",
     "renderer",
     "dubbing",
+    "kills",
 )
 
 

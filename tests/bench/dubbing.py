@@ -44,18 +44,18 @@ def main() -> None:
     parser.add_argument("--long", type=float, default=600.0)
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        home = told.home or _home(Path(folder) / "home", told.identity)
+        home = told.home or home_of(Path(folder) / "home", told.identity)
         for method in told.method or ["nearest"]:
             _measure(Path(folder), home, told.identity, method, told.preset, told.long)
 
 
 def _measure(folder: Path, home: str, identity: str, method: str, preset: str, long_s: float) -> None:
     asked = {"home": home, "identity": identity, "method": method, "preset": preset}
-    _child({**asked, "audio": str(_speech(folder / "before.wav", 1.0)), "out": str(folder / "before.mp4")})
+    _child({**asked, "audio": str(speech(folder / "before.wav", 1.0)), "out": str(folder / "before.mp4")})
     print(f"\n{method} ({preset}), {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}:")
     found = {}
     for seconds in (_SHORT_S, long_s):
-        audio = _speech(folder / f"{seconds:.0f}.wav", seconds)
+        audio = speech(folder / f"{seconds:.0f}.wav", seconds)
         found[seconds] = one = _child({**asked, "audio": str(audio), "out": str(folder / "out.mp4")})
         print(
             f"  {seconds:4.0f} s of speech: {one['frames'] / one['wall']:5.1f} frames a second at "
@@ -98,7 +98,7 @@ def _dub(home: str, identity: str, method: str, preset: str, audio: str, out: st
     }
 
 
-def _home(root: Path, identity: str) -> str:
+def home_of(root: Path, identity: str) -> str:
     """Somebody at 256x256, extracted."""
     from flows.extract import extract
     from flows.ingest import ingest
@@ -116,7 +116,7 @@ def _home(root: Path, identity: str) -> str:
     return Home(root).url
 
 
-def _speech(path: Path, seconds: float) -> Path:
+def speech(path: Path, seconds: float) -> Path:
     """Real speech over and over where there is footage, else a hum that swells."""
     footage = real_footage()
     if footage is not None:
