@@ -1,31 +1,33 @@
-"""What general weights are told of a person before they are trained: when, around what, how far.
+"""What general weights are told of a person before they are trained, and what is solved beside them.
 
 From a few seconds on: by how much this person's lips run ahead of the sound, and the mean and the gain of
-every coefficient. On top of that a linear reading of the sound and of the last layer is solved, as strong as
-the material supports. All of it is chosen inside the rows that are given. Called when a personal training
-begins.
+every coefficient. What is then still missed is kept by moments that were heard (`models.memface.moments`), as
+strongly as the material supports. All of it is chosen inside the rows that are given. Called when a personal
+training begins, and whenever the network is judged: moments speak for what the rest of it leaves.
 
-Shape legend: N rows, W width, E expression coefficients, D numbers that are read.
+Shape legend: N rows, n rows that are known, W width, E expression coefficients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from models.memface.network_expression import BANDS, FEATURES, ExpressionNet, even
+from models.memface.moments import REACH
+from models.memface.network_expression import BANDS, ExpressionNet, even
 
-__all__ = ["Material", "adapt"]
+__all__ = ["Adapted", "Material", "adapt"]
 
 Runs = Sequence[tuple[int, int]]
-_RIDGES = (300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0)
-_TRUSTS = (1.0, 8.0)  # in what general training learned, against a raw sound's numbers
-_MELS = (1.0, 1.5, 2.5)  # and in log-mel against symbols
+_MOST_MOMENTS = 3000
+_DOUBTS = (0.03, 0.1, 0.3, 1.0, 3.0)  # variance of what no sound explains, against what is explained
 _FOLDS = 5
+_BETWEEN = 12  # rows that are left out beside a fold: they were heard by both sides
+_TRIED = 1500  # rows that tell which doubt is best
 _GAIN_DOUBT = 50.0  # rows that speak for a gain of one
 
 
@@ -38,11 +40,41 @@ class Material(NamedTuple):
     trust: Tensor  # (N,)
 
 
+@dataclass(frozen=True)
+class Adapted:
+    """What was found; `solve` gives the network's moments their values."""
+
+    speech: Tensor
+    expression: Tensor  # (n, E)
+    mel: Tensor | None  # (N, 80) evened
+    runs: Runs
+    known: Tensor
+    places: Tensor  # (n,) of the known rows in the moments' footage
+    doubt: float
+
+    @torch.no_grad()
+    def solve(self, net: ExpressionNet) -> None:
+        """So that general network and moments together say what the known rows show."""
+        left = _left(net, self.speech, self.expression, self.runs, self.known)
+        moments, device = net.moments, left.device
+        centres = moments.windows(moments.at)
+        # Everybody is heard, but no more than some thousand are remembered.
+        own = moments.alike(centres, centres).double()
+        square, told = self.doubt * own, own.new_zeros(len(own), left.shape[1])
+        for part, wanted in zip(self.places.to(device).split(2048), left.split(2048), strict=True):
+            seen = moments.alike(moments.windows(part), centres).double()
+            square += seen.T @ seen
+            told += seen.T @ wanted.double()
+        square.diagonal().add_(1e-6 * square.diagonal().mean())
+        solved = torch.cholesky_solve(told, torch.linalg.cholesky(square))
+        moments.values.copy_(solved)
+
+
 @torch.no_grad()
 def adapt(
     net: ExpressionNet, own: Material, runs: Runs, others: Runs = (), mouth: Tensor | None = None
-) -> Tensor | None:
-    """Change `net` in place by what the runs say; gives all rows of evened log-mel, if there is any.
+) -> Adapted:
+    """Change `net` in place by what the runs say.
 
     `others` are runs that tell nothing, because they are held out, but are to be read alike. `mouth` (E, K)
     says what a coefficient moves: strengths are chosen by misses there.
@@ -51,12 +83,17 @@ def adapt(
     rows = torch.cat([torch.arange(start, stop) for start, stop in runs])
     known = rows[own.trust[rows] > 0]
     reach = net.config.furthest_lead
-    scored = {k: _score(net, k, own, runs, known) for k in range(-reach, reach + 1)}
+    moves = torch.eye(len(net.scale)) if mouth is None else mouth
+    scored = {k: _score(net, k, own, runs, known, moves) for k in range(-reach, reach + 1)}
     net.lead.fill_(max(scored, key=lambda k: scored[k]))
+    expression = own.expression[known]
+    _used_to(net, own.speech, expression, runs, known)
     mel = None if own.mel is None else _evened(own.mel, [*runs, *others])
-    net.reads.fill_(1 if mel is None else 2)
-    _solve(net, own.speech, mel, own.expression[known], runs, known, mouth)
-    return mel
+    places = _settle(net, own.speech, mel, runs, known)
+    left = _left(net, own.speech, expression, runs, known) * net.scale * net.chosen @ moves
+    found = Adapted(own.speech, expression, mel, runs, known, places, _doubt(net, places, left))
+    found.solve(net)
+    return found
 
 
 def _evened(mel: Tensor, runs: Runs) -> Tensor:
@@ -68,76 +105,34 @@ def _evened(mel: Tensor, runs: Runs) -> Tensor:
 
 def _hidden(net: ExpressionNet, speech: Tensor, runs: Runs) -> Tensor:
     """(N, W), zeros outside the runs."""
-    out = torch.zeros(len(speech), net.config.width)
+    device = net.mean.device
+    out = torch.zeros(len(speech), net.config.width, device=device)
     for start, stop in runs:
-        first = torch.zeros(1, dtype=torch.int64)
-        out[start:stop] = net.hidden(speech[None, start:stop], torch.ones(1, stop - start), first)[0]
+        valid = torch.ones(1, stop - start, device=device)
+        first = torch.zeros(1, dtype=torch.int64, device=device)
+        out[start:stop] = net.hidden(speech[None, start:stop].to(device), valid, first)[0]
     return out
 
 
-def _score(net: ExpressionNet, lead: int, own: Material, runs: Runs, known: Tensor) -> float:
-    """How alike prediction and truth move: explained variance summed over coefficients."""
+def _score(net: ExpressionNet, lead: int, own: Material, runs: Runs, known: Tensor, moves: Tensor) -> float:
+    """How alike prediction and truth move: explained variance summed over what `moves` (E, K)."""
     net.lead.fill_(lead)
-    found = net.out(_hidden(net, own.speech, runs)[known]) * net.scale * net.chosen
-    wanted = own.expression[known] * net.chosen
+    found = net.out(_hidden(net, own.speech, runs)[known]) * net.scale * net.chosen @ moves
+    wanted = own.expression[known] * net.chosen @ moves
     found, wanted = found - found.mean(0), wanted - wanted.mean(0)
     together = (found * wanted).sum(0)
     return float((together.clamp(min=0) ** 2 / (found**2).sum(0).clamp(min=1e-6)).sum())
 
 
-def _read(net: ExpressionNet, speech: Tensor, mel: Tensor | None, runs: Runs) -> Tensor:
-    """(N, D): what the own reading reads of each row, standardised by what is set in `net`."""
-    taps = 2 * net.config.taps + 1
-    out = torch.zeros(len(speech), taps * (2 * FEATURES + BANDS))
-    for start, stop in runs:
-        bands = None if mel is None else mel[None, start:stop]
-        heard = net.heard(speech[None, start:stop], torch.ones(1, stop - start), bands)[0]
-        out[start:stop] = heard.unfold(1, taps, 1).permute(1, 0, 2).flatten(1)
-    return out
-
-
-def _solve(
-    net: ExpressionNet,
-    speech: Tensor,
-    mel: Tensor | None,
-    expression: Tensor,
-    runs: Runs,
-    known: Tensor,
-    mouth: Tensor | None,
-) -> None:
-    """The general last layer with gains, plus what ridge regression on it and on the sound adds."""
+def _used_to(net: ExpressionNet, speech: Tensor, expression: Tensor, runs: Runs, known: Tensor) -> None:
+    """The person's own mean, and gains of what the general last layer says."""
     net.mean.copy_(expression.mean(0))
     wanted = (expression - net.mean) / net.scale
     hidden = _hidden(net, speech, runs)[known]
     middle = hidden.mean(0)
-    deep = hidden - middle
-    gained = net.out.weight * _gains(deep @ net.out.weight.T, wanted)[:, None]
-    _standardise(net, speech, mel, runs, known)
-    wide = _read(net, speech, mel, runs)[known]
-    left = wanted - deep @ gained.T
-    scale = deep.std(0).mean().clamp(min=1e-6)
-    moves = torch.diag(net.scale * net.chosen) @ (torch.eye(len(net.scale)) if mouth is None else mouth)
-    taps = 2 * net.config.taps + 1
-    symbols = 2 * FEATURES * taps
-    trust, bands, ridge = _strengths(deep / scale, wide[:, :symbols], wide[:, symbols:], left @ moves)
-    share = torch.ones(wide.shape[1])
-    share[symbols:] = bands
-    x = torch.cat([trust * deep / scale, wide * share], 1)
-    solved = x.T @ torch.linalg.solve(x @ x.T + ridge * torch.eye(len(x)), left)
-    inner, outer = solved.split([deep.shape[1], wide.shape[1]])
-    outer = outer * share[:, None]
-    net.out.weight.copy_(gained + (trust / scale * inner).T)
-    net.out.bias.copy_(-(net.out.weight @ middle) - wide.mean(0) @ outer)
-    net.own.weight.copy_(outer.T.reshape(-1, 2 * FEATURES + BANDS, taps))
-
-
-def _standardise(net: ExpressionNet, speech: Tensor, mel: Tensor | None, runs: Runs, known: Tensor) -> None:
-    net.own_mean.zero_()
-    net.own_scale.fill_(1)
-    taps = net.config.taps
-    wide = _read(net, speech, mel, runs)[known].reshape(len(known), -1, 2 * taps + 1)[..., taps]
-    net.own_mean.copy_(wide.mean(0))
-    net.own_scale.copy_(wide.std(0).clamp(min=0.05))
+    gains = _gains((hidden - middle) @ net.out.weight.T, wanted)
+    net.out.weight.mul_(gains[:, None])
+    net.out.bias.copy_(-(net.out.weight @ middle))
 
 
 def _gains(found: Tensor, wanted: Tensor) -> Tensor:
@@ -146,25 +141,42 @@ def _gains(found: Tensor, wanted: Tensor) -> Tensor:
     return gain.clamp(0.0, 3.0)
 
 
-def _strengths(deep: Tensor, symbols: Tensor, bands: Tensor, left: Tensor) -> tuple[float, float, float]:
-    """Trust, log-mel's weight and ridge that do best on parts of the material, each held out in turn."""
-    own = [x @ x.T for x in (deep, symbols, bands)]
-    missed: dict[tuple[float, float, float], float] = {}
-    for trust, mel in product(_TRUSTS, _MELS if bool(bands.any()) else (1.0,)):
-        total = _missed(trust**2 * own[0] + own[1] + mel**2 * own[2], left)
-        missed |= {(trust, mel, ridge): float(total[i]) for i, ridge in enumerate(_RIDGES)}
-    return min(missed, key=lambda one: missed[one])
+def _left(net: ExpressionNet, speech: Tensor, expression: Tensor, runs: Runs, known: Tensor) -> Tensor:
+    """(n, E): what the general network misses."""
+    expression = expression.to(net.mean.device)
+    return (expression - net.mean) / net.scale - net.out(_hidden(net, speech, runs)[known])
 
 
-def _missed(alike: Tensor, left: Tensor) -> Tensor:
-    """Squared misses of every ridge for rows that are as alike as that."""
-    parts = torch.arange(len(alike)).tensor_split(_FOLDS)
-    total = torch.zeros(len(_RIDGES))
-    for k, part in enumerate(parts):
-        rest = torch.cat([one for i, one in enumerate(parts) if i != k])
-        values, vectors = torch.linalg.eigh(alike[rest][:, rest])
-        turned, back = vectors.T @ left[rest], alike[part][:, rest] @ vectors
-        for i, ridge in enumerate(_RIDGES):
-            guess = back @ (turned / (values.clamp(min=0) + ridge)[:, None])
-            total[i] += ((left[part] - guess) ** 2).sum()
-    return total
+def _settle(net: ExpressionNet, speech: Tensor, mel: Tensor | None, runs: Runs, known: Tensor) -> Tensor:
+    """Footage and moments; gives the places of the known rows."""
+    plain = net.told_apart(speech, mel)[known]
+    mean, scale = plain.mean(0), plain.std(0).clamp(min=0.05)
+    net.moments.mean.copy_(mean)
+    net.moments.scale.copy_(scale)
+    parts, place, count = [], torch.zeros(len(speech), dtype=torch.int64), 0
+    for start, stop in runs:
+        bands = None if mel is None else mel[None, start:stop]
+        parts.append(net.heard(speech[None, start:stop], torch.ones(1, stop - start), bands)[0])
+        place[start:stop] = count + REACH + torch.arange(stop - start)
+        count += len(parts[-1])
+    places = place[known]
+    some = torch.linspace(0, len(places) - 1, min(len(places), _MOST_MOMENTS)).round().long()
+    net.moments.settle(torch.cat(parts), places[some], mean, scale, mel is not None)
+    return places
+
+
+def _doubt(net: ExpressionNet, places: Tensor, left: Tensor) -> float:
+    """The doubt that does best on parts of the material, each held out in turn."""
+    windows = net.moments.windows(places[-_TRIED:])
+    alike, left = net.moments.alike(windows, windows).double(), left[-_TRIED:].double()
+    missed = dict.fromkeys(_DOUBTS, 0.0)
+    at = torch.arange(len(alike))
+    for part in at.tensor_split(_FOLDS):
+        rest = at[(at < part[0] - _BETWEEN) | (at > part[-1] + _BETWEEN)]
+        if not len(rest):
+            return _DOUBTS[-1]
+        for doubt in _DOUBTS:
+            square = alike[rest][:, rest] + doubt * torch.eye(len(rest), dtype=torch.float64)
+            solved = torch.cholesky_solve(left[rest], torch.linalg.cholesky(square))
+            missed[doubt] += float(((left[part] - alike[part][:, rest] @ solved) ** 2).sum())
+    return min(missed, key=lambda doubt: missed[doubt])

@@ -47,15 +47,18 @@ class ExpressionConfig:
     batch: int = 16  # [code]
     steps: int = 2000  # [ours]; notes propose 100,000
     # Adaptation to a person.
-    own_rate: float = 1e-4  # [ours]; [code] 5e-6 for 200 epochs
+    own_rate: float = 2e-5  # [ours]; [code] 5e-6 for 200 epochs
     own_steps: int = 200
     own_batch: int = 16
-    furthest_lead: int = 3  # half rows by which a person's lips may be earlier or later than others'
+    # Rows to each side without a voice that make silence, in which lips close: longer than a breath.
+    pause: int = 20
+    furthest_lead: int = 8  # half rows by which a person's lips may be earlier or later than others'
 
     @property
     def halo(self) -> int:
         """Rows to each side that one row depends on."""
-        return self.layers * self.reach + self.taps + (self.furthest_lead + 1) // 2
+        general = self.layers * self.reach + self.taps + (self.furthest_lead + 1) // 2
+        return max(general, self.pause + self.pause // 3)
 
     @classmethod
     def preset(cls, name: str) -> ExpressionConfig:

@@ -13,12 +13,11 @@ Shape legend: N rows of a bundle, B batch, T rows of a window.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from models.memface.adaptation import Material, adapt
+from models.memface.adaptation import Adapted, Material, adapt
 from models.memface.config_expression import ExpressionConfig
 from models.memface.listening import listen
 from models.memface.losses_expression import ExpressionLosses, opening_of
@@ -48,18 +47,19 @@ _OPENING_AT_REST = 0.1  # share of rows, those with the narrowest lips, that tel
 _QUIETEST = 0.03
 
 
-def new_expression(config: ExpressionConfig, seed: int = 0) -> ExpressionNet:
-    """A network that knows nothing yet."""
+def new_expression(config: ExpressionConfig, seed: int = 0, rows: int = 0, moments: int = 0) -> ExpressionNet:
+    """A network that knows nothing yet, with room for a person's moments."""
     chosen = torch.zeros(EXPRESSION)
     chosen[torch.from_numpy(builtin().coefficients_of(config.groups))] = 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return ExpressionNet(config, chosen)
+        return ExpressionNet(config, chosen, rows, moments)
 
 
 def load_expression(config: ExpressionConfig, tensors: Mapping[str, Tensor]) -> ExpressionNet:
     """From tensors by NETWORK/PARAMETER; ValueError if they do not fit."""
-    net = new_expression(config)
+    told = (tensors.get(f"{NETWORK}/moments.{name}") for name in ("rows", "at"))
+    net = new_expression(config, 0, *(0 if one is None else len(one) for one in told))
     load_network(net, NETWORK, tensors)
     return net.eval()
 
@@ -92,13 +92,13 @@ class ExpressionTrainee:
         speech, expression = bundle.tensor("speech").float(), bundle.tensor("expression").float()
         trust = torch.nan_to_num(bundle.tensor("trust").float())
         trust = trust * (torch.isfinite(expression).all(-1) & torch.isfinite(speech).all((-1, -2)))
-        self.speech, self.trust, self.mel = torch.nan_to_num(speech), trust, cast(Tensor | None, None)
+        self.speech, self.trust = torch.nan_to_num(speech), trust
+        self.adapted: Adapted | None = None
         self.runs = {split: bundle.segments(split) for split in (TRAIN, HELD_OUT)}
         if not self.runs[TRAIN]:
             raise ValueError(f"{bundle.path}: nothing to train on")
         self.wanted = self._standardised(torch.nan_to_num(expression), bundle, start)
         self.judges.measure(self.net, self.wanted[self._trusted(TRAIN)])
-        self.quiet_mel = torch.zeros(0, BANDS)
         self.rest, self.hush = self._at_rest()
 
     def _trusted(self, split: str) -> Tensor:
@@ -118,7 +118,7 @@ class ExpressionTrainee:
                 load_network(self.net, NETWORK, start)
                 own = Material(self.speech, mel, expression, self.trust)
                 moves = torch.cat([self.judges.mouth, self.judges.opening[None] * 5]).T
-                self.mel = adapt(self.net, own, self.runs[TRAIN], self.runs[HELD_OUT], moves)
+                self.adapted = adapt(self.net, own, self.runs[TRAIN], self.runs[HELD_OUT], moves)
             return (expression - self.net.mean) / self.net.scale
         speaker = bundle.tensor("speaker").long()
         count = int(speaker.max()) + 1
@@ -132,7 +132,7 @@ class ExpressionTrainee:
         return away / self.net.scale
 
     def _at_rest(self) -> tuple[Tensor, Tensor]:
-        """What closed lips are, of every row's run (64,), and how silence is heard (K, 2, 31)."""
+        """What closed lips are, of every row's run (N, 64), and how silence is heard (K, 2, 31)."""
         gap = (self.wanted * self.net.scale * self.net.chosen) @ opening_of(builtin())
         rest = torch.zeros_like(self.wanted)
         for start, stop in self.runs[TRAIN]:
@@ -143,7 +143,9 @@ class ExpressionTrainee:
         quiet = (
             rows[loud <= loud.quantile(_QUIETEST)] if len(rows) < 1_000_000 else rows[loud.argsort()[:1000]]
         )
-        self.quiet_mel = torch.zeros(len(quiet), BANDS) if self.mel is None else self.mel[quiet]
+        if self.personal:
+            self.net.rests.fill_(1)
+            self.net.rest.copy_(torch.stack([rest[start] for start, _ in self.runs[TRAIN]]).mean(0))
         return rest, self.speech[quiet]
 
     # What the engine asks -------------------------------------------------------------------------------
@@ -152,9 +154,7 @@ class ExpressionTrainee:
         rate = self.config.own_rate if self.personal else self.config.rate
         groups: dict[str, list[nn.Parameter]] = {"memory": [], "rest": []}
         for name, parameter in self.net.named_parameters():
-            # A person's own reading is solved, not trained: steps would only unlearn its strength.
-            if not name.startswith("own."):
-                groups["memory" if name.startswith("memory.") else "rest"].append(parameter)
+            groups["memory" if name.startswith("memory.") else "rest"].append(parameter)
         decay = self.config.decay
         return {
             name: torch.optim.AdamW(own, rate, weight_decay=decay if name == "rest" else 0.0)
@@ -200,7 +200,6 @@ class ExpressionTrainee:
         weight = self.trust[at] * inside
         return {
             "speech": self.speech[at].clone(),
-            "mel": torch.zeros(count, BANDS) if self.mel is None else self.mel[at] * inside[:, None],
             "wanted": self.wanted[at].clone(),
             "weight": weight,
             "valid": inside.float(),
@@ -216,7 +215,6 @@ class ExpressionTrainee:
         quiet[..., LOUDNESS] = -100 + 55 * float(torch.rand((), generator=draw))
         quiet[..., VOICE] = 0
         out["speech"][begin : begin + length] = quiet
-        out["mel"][begin : begin + length] = self.quiet_mel[rows]
         # Near its ends lips still follow, or already prepare, speech that was cut off: nobody knows how.
         out["weight"][begin : begin + length] = 0
         out["weight"][max(begin - margin, 0) : begin] = 0
@@ -226,11 +224,14 @@ class ExpressionTrainee:
         out["weight"][inner] = out["valid"][inner]
 
     def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        found = self.net(batch["speech"], batch["valid"], batch["first"], batch["mel"])
+        # Moments are left out: they were solved for what the network left before, and would leave it nothing.
+        found = self.net.general(batch["speech"], batch["valid"], batch["first"])
         told: dict[str, Tensor] = self.judges(self.net, found, batch["wanted"], batch["weight"])
         return told
 
     def judge(self) -> dict[str, float]:
+        if self.adapted is not None:
+            self.adapted.solve(self.net)
         found, wanted, weight = self._all(HELD_OUT if self.runs[HELD_OUT] else TRAIN)
         told = {name: float(value) for name, value in self.judges(self.net, found, wanted, weight).items()}
         own = self.judges.misses(self.net, found, wanted, weight)
@@ -248,6 +249,7 @@ class ExpressionTrainee:
         for start, stop in self.runs[split]:
             for begin in range(start, stop, size):
                 one = self._read(begin - halo, size + 2 * halo, start, stop)
+                one["mel"] = self._mel(begin - halo, size + 2 * halo, start, stop)
                 one = {name: value[None].to(device) for name, value in one.items()}
                 first = torch.tensor([begin - halo], device=device)
                 found = self.net(one["speech"], one["valid"], first, one["mel"])
@@ -256,6 +258,14 @@ class ExpressionTrainee:
             if len(parts) * size > most:
                 break
         return tuple(torch.stack(part) for part in zip(*parts, strict=True))  # type: ignore[return-value]
+
+    def _mel(self, begin: int, count: int, start: int, stop: int) -> Tensor:
+        """Evened log-mel of the same rows as `_read`, which general training has none of."""
+        if self.adapted is None or self.adapted.mel is None:
+            return torch.zeros(count, BANDS)
+        at = torch.arange(begin, begin + count)
+        inside = (at >= start) & (at < stop)
+        return self.adapted.mel[at.clamp(start, stop - 1)] * inside[:, None]
 
     def _entropy(self) -> Tensor:
         assert self.net.memory is not None

@@ -1,8 +1,9 @@
 """MemFace's first network: rows of speech features to expression coefficients, with an implicit memory.
 
-    expression = mean + scale * (decode(Q + memory(Q)) + own(sound)),  Q = encode(speech) + positions
+    expression = mean + scale * (decode(Q + memory(Q)) + moments(sound)),  Q = encode(speech) + positions
 
-`own` is a person's: a linear reading of near rows of speech and log-mel, which general weights leave at zero.
+`moments` are a person's (`models.memface.moments`); general weights have none. Where nobody has spoken for a
+while a person's lips are closed as that person closes them.
 Every layer sees a few rows to each side, so that an hour needs no more memory than a second; positions are
 sinusoids that begin anew after a period without a seam. Rows are 25 a second, each with two of the sound's.
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.memface.config_expression import ExpressionConfig
+from models.memface.moments import REACH, Moments
 from models.memory.implicit import ImplicitMemory
 
 __all__ = [
@@ -91,11 +93,10 @@ class ExpressionNet(nn.Module):
     scale: Tensor
     lead: Tensor
     chosen: Tensor
-    reads: Tensor
-    own_mean: Tensor
-    own_scale: Tensor
+    rest: Tensor
+    rests: Tensor
 
-    def __init__(self, config: ExpressionConfig, chosen: Tensor) -> None:
+    def __init__(self, config: ExpressionConfig, chosen: Tensor, rows: int = 0, moments: int = 0) -> None:
         super().__init__()
         self.config = config
         width = config.width
@@ -110,17 +111,15 @@ class ExpressionNet(nn.Module):
         self.register_buffer("scale", torch.ones(EXPRESSION))
         # Half rows by which what was learned in general reads the sound later; a person's own.
         self.register_buffer("lead", torch.zeros((), dtype=torch.int64))
-        self.own = nn.Conv1d(2 * FEATURES + BANDS, EXPRESSION, 2 * config.taps + 1, bias=False)
-        nn.init.zeros_(self.own.weight)
-        self.register_buffer("own_mean", torch.zeros(2 * FEATURES + BANDS))
-        self.register_buffer("own_scale", torch.ones(2 * FEATURES + BANDS))
-        # What the own reading knows: 0 nothing, 1 speech, 2 log-mel too, which then has to be heard.
-        self.register_buffer("reads", torch.zeros((), dtype=torch.int64))
+        # A person's closed lips, standardised, and whether they are known.
+        self.register_buffer("rest", torch.zeros(EXPRESSION))
+        self.register_buffer("rests", torch.zeros((), dtype=torch.int64))
+        self.moments = Moments(2 * FEATURES, BANDS, EXPRESSION, rows, moments)
 
     @property
     def reads_mel(self) -> bool:
         """Whether sound has to come with log-mel."""
-        return int(self.reads) > 1
+        return self.moments.needs_bands
 
     def queries(self, speech: Tensor, valid: Tensor, first: Tensor) -> Tensor:
         """Q (B, T, W); `valid` (B, T) rows exist, `first` (B,) is the number of each window's first row."""
@@ -151,19 +150,38 @@ class ExpressionNet(nn.Module):
         out: Tensor = self.last(x)
         return out
 
+    @staticmethod
+    def told_apart(speech: Tensor, mel: Tensor | None = None) -> Tensor:
+        """What moments are told apart by, (..., T, 142); `mel` (..., T, 80) was evened out."""
+        bands = speech.new_zeros(*speech.shape[:-2], BANDS) if mel is None else mel
+        return torch.cat([made_plain(speech), bands], -1)
+
     def heard(self, speech: Tensor, valid: Tensor, mel: Tensor | None = None) -> Tensor:
-        """What the own reading reads, (B, 142, T + 2 taps); `mel` (B, T, 80) was evened out."""
-        bands = speech.new_zeros(*speech.shape[:2], BANDS) if mel is None else mel
-        rows = (torch.cat([made_plain(speech), bands], -1) - self.own_mean) / self.own_scale
-        taps = self.config.taps
-        return functional.pad((rows * valid[..., None]).transpose(1, 2), (taps, taps))
+        """The same, standardised, (B, T + 2 REACH, 142): as much later as this person's lips are early."""
+        rows = (self.told_apart(speech, mel) - self.moments.mean) / self.moments.scale
+        lead = round(int(self.lead) / 2)
+        return functional.pad(rows * valid[..., None], (0, 0, REACH - lead, REACH + lead))
 
     def forward(self, speech: Tensor, valid: Tensor, first: Tensor, mel: Tensor | None = None) -> Tensor:
         """Standardised coefficients (B, T, 64), 0 for those that are not predicted."""
-        found: Tensor = self.out(self.hidden(speech, valid, first))
-        if int(self.reads):
-            found = found + self.own(self.heard(speech, valid, mel)).transpose(1, 2)
+        found = self.general(speech, valid, first)
+        if len(self.moments):
+            found = found + self.moments(self.heard(speech, valid, mel))
+        if int(self.rests):
+            found = found + self.calm(speech, valid)[..., None] * (self.rest - found)
         return found * self.chosen
+
+    def calm(self, speech: Tensor, valid: Tensor) -> Tensor:
+        """(B, T): 1 where nobody has spoken for some rows and nobody will, fading in and out."""
+        pause, fade = self.config.pause, self.config.pause // 3
+        spoken = (speech[..., VOICE].amax(-1) > 0.5).float() * valid
+        around = functional.pad(spoken, (pause + fade, pause + fade))
+        return 1 - functional.avg_pool1d(functional.max_pool1d(around, 2 * pause + 1, 1), 2 * fade + 1, 1)
+
+    def general(self, speech: Tensor, valid: Tensor, first: Tensor) -> Tensor:
+        """The same without moments, of all coefficients."""
+        found: Tensor = self.out(self.hidden(speech, valid, first))
+        return found
 
     def as_expression(self, standard: Tensor) -> Tensor:
         """Coefficients of the morphable model."""

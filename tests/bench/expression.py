@@ -11,6 +11,7 @@ when to stop, are chosen inside the training part, whose last tenth is held out 
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import tempfile
@@ -126,6 +127,13 @@ def adapted(
     return first, load_expression(config, best.tensors), how
 
 
+def alone(net: ExpressionNet) -> ExpressionNet:
+    """The same without its moments: what statistics are worth."""
+    without = copy.deepcopy(net)
+    without.moments.values.zero_()
+    return without
+
+
 def ridge(person: Person) -> Score:
     """The tracked gap from log-mel of half a second; its strength is the best of contiguous folds."""
     frames = person.mel.mean(1).astype(np.float64)
@@ -172,7 +180,8 @@ def report(
     line("general weights, own mean", scores["general"])
     for length in seconds:
         first, last, how = adapted(person, length, config, start)
-        line(f"{length:.0f} s, own statistics and reading", score(person, first))
+        line(f"{length:.0f} s, own lead, mean and gains", score(person, alone(first)))
+        line(f"{length:.0f} s, with moments", score(person, first))
         scores["own"] = score(person, last)
         line(f"{length:.0f} s, trained", scores["own"], how)
     return scores
@@ -207,7 +216,7 @@ def memory(folder: Path, steps: int = 600) -> None:
                 list(rehearsals.takes(files)), Path(place) / "b", config.as_dict()
             )
             trainee = ExpressionTrainee(config, Bundle(path))
-            count = sum(p.numel() for n, p in trainee.net.named_parameters() if not n.startswith("own."))
+            count = sum(p.numel() for p in trainee.net.parameters())
             told = train(trainee, Path(place) / "w", "", place=HERE).best.judged
         names = ("loss", "expression", "vertices", "opening", "opening_correlation")
         print(f"| {name} | {count} | " + " | ".join(f"{told[n]:.4f}" for n in names) + " |", flush=True)

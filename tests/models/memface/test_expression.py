@@ -17,7 +17,7 @@ from models.memface.config_expression import PRESETS, ExpressionConfig
 from models.memface.expression import NETWORK, ExpressionTrainee, load_expression, new_expression, used_to
 from models.memface.listening import at_halves, listen, paired
 from models.memface.losses_expression import opening_of
-from models.memface.network_expression import BANDS, SLIDING, ExpressionNet, even
+from models.memface.network_expression import BANDS, SLIDING, VOICE, ExpressionNet, even
 from models.memory.implicit import ImplicitMemory
 from models.methods import Heard, Trainee
 from models.morphable.builtin import builtin
@@ -38,6 +38,10 @@ def sound(rows: int, seed: int = 0) -> Heard:
     return Heard(speech, loud, voice, mel)
 
 
+def rows_of(whole: Heard) -> Tensor:
+    return torch.cat([whole.speech, whole.loudness[:, None], whole.voice[:, None]], 1)
+
+
 def in_blocks(whole: Heard, sizes: Sequence[int]) -> Iterator[Heard]:
     """The sound piece by piece; log-mel comes by its own clock, a little later."""
     assert whole.mel is not None
@@ -55,9 +59,11 @@ def living(config: ExpressionConfig = SMOKE, *, mel: bool = True, lead: int = 0)
     """A network all of whose parts have something to say."""
     net = new_expression(config, 3)
     chance = torch.Generator().manual_seed(1)
-    net.own.weight.data = 0.01 * torch.randn(net.own.weight.shape, generator=chance)
-    net.own_mean.normal_(generator=chance)
-    net.reads.fill_(2 if mel else 1)
+    heard = net.told_apart(
+        paired(rows_of(sound(300, 7)))[None], torch.randn(1, 150, BANDS, generator=chance)
+    )[0]
+    net.moments.settle(heard, torch.arange(20, 120, 3), heard.mean(0), heard.std(0), mel)
+    net.moments.values.normal_(generator=chance)
     net.lead.fill_(lead)
     return net.eval()
 
@@ -80,7 +86,7 @@ def test_blocks_make_no_difference_not_by_a_bit(lead: int, mel: bool) -> None:
 def test_a_stream_is_what_the_network_says_of_the_whole(lead: int) -> None:
     net, whole = living(lead=lead), sound(700)
     assert whole.mel is not None
-    rows = torch.cat([whole.speech, whole.loudness[:, None], whole.voice[:, None]], 1)
+    rows = rows_of(whole)
     valid = torch.ones(1, 350)
     bands = even(paired(at_halves(whole.mel, 0, 700)).mean(1), valid[0])
     told = net(paired(rows)[None], valid, torch.zeros(1, dtype=torch.int64), bands[None])
@@ -200,15 +206,21 @@ def test_a_configuration_survives_being_written(preset: str) -> None:
 
 
 def bundle_of(
-    folder: Path, config: ExpressionConfig, *, people: int = 0, rows: int = 300, lead: int = 0
+    folder: Path,
+    config: ExpressionConfig,
+    *,
+    people: int = 0,
+    rows: int = 300,
+    lead: int = 0,
+    symbol: int = 2,
 ) -> Bundle:
-    """Mouths that follow the third symbol, `lead` half rows after it; for as many people as told."""
+    """Mouths that follow a symbol, `lead` half rows after it; for as many people as told."""
     chance = np.random.default_rng(5)
     count = rows * max(people, 1)
     speech = np.zeros((count, 2, 31), np.float32)
     wave = np.convolve(chance.normal(size=2 * count), np.ones(5) / 2, "same")
     speech[..., :29] = -4
-    speech[..., 2] = -4 + 2 * wave.reshape(count, 2)
+    speech[..., symbol] = -4 + 2 * wave.reshape(count, 2)
     speech[..., 29], speech[..., 30] = -25, 1
     expression = np.zeros((count, 64), np.float32)
     expression[:, 0] = 0.5 * np.roll(wave, -lead).reshape(count, 2).mean(1) + 0.3
@@ -246,8 +258,7 @@ def test_memory_and_the_rest_learn_in_turn(tmp_path: Path) -> None:
     }
     assert trainee.net.memory is not None
     assert owned["memory"] == {id(p) for p in trainee.net.memory.parameters()}
-    own = {id(p) for p in trainee.net.own.parameters()}
-    assert owned["rest"] == {id(p) for p in trainee.net.parameters()} - owned["memory"] - own
+    assert owned["rest"] == {id(p) for p in trainee.net.parameters()} - owned["memory"]
 
 
 @pytest.mark.parametrize("steps", [1, 3])
@@ -321,10 +332,55 @@ def test_general_training_learns_what_it_is_shown(general: Trained) -> None:
 def test_adaptation_finds_how_far_lips_run_ahead(tmp_path: Path, general: Trained, lead: int) -> None:
     own = ExpressionTrainee(QUICK, bundle_of(tmp_path, QUICK, rows=600, lead=lead), general.best.tensors)
     assert int(own.net.lead) == lead
-    assert int(own.net.reads) == 1
+    assert len(own.net.moments) == 480
+    assert not own.net.reads_mel
     with torch.no_grad():
         own.net.eval()
         assert own.judge()["opening_correlation"] > 0.95
+
+
+def test_moments_say_what_the_general_network_leaves(tmp_path: Path, general: Trained) -> None:
+    """Lips that follow a symbol of which the general network knows nothing, held-out rows."""
+    bundle = bundle_of(tmp_path, QUICK, rows=900, symbol=7)
+    own = ExpressionTrainee(QUICK, bundle, general.best.tensors)
+    own.net.eval()
+    with torch.no_grad():
+        told = own.judge()["opening_correlation"]
+        own.net.moments.values.zero_()
+        own.adapted = None
+        assert told > own.judge()["opening_correlation"] + 0.25
+
+
+def test_what_sounds_like_no_moment_is_left_to_the_general_network() -> None:
+    net = living(mel=False)
+    strange = rows_of(sound(100, 3))
+    strange[:, :29] = -8.0
+    strange[:, 5] = 0.0
+    strange[:, 29] = -100.0
+    told = (paired(strange)[None], torch.ones(1, 50), torch.zeros(1, dtype=torch.int64))
+    torch.testing.assert_close(net(*told), net.general(*told) * net.chosen, atol=0.05, rtol=0)
+
+
+def test_fewer_moments_than_rows_still_hear_all_rows(
+    tmp_path: Path, general: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = bundle_of(tmp_path, QUICK, rows=900, symbol=7)
+    told = []
+    for most in (3000, 300):
+        monkeypatch.setattr("models.memface.adaptation._MOST_MOMENTS", most)
+        own = ExpressionTrainee(QUICK, bundle, general.best.tensors)
+        own.net.eval()
+        assert len(own.net.moments) == min(most, 720)
+        with torch.no_grad():
+            told.append(own.judge()["opening_correlation"])
+    assert told[1] > 0.8 * told[0]
+
+
+def test_an_adapted_network_is_loaded_as_it_was_saved(tmp_path: Path, general: Trained) -> None:
+    own = ExpressionTrainee(QUICK, bundle_of(tmp_path, QUICK), general.best.tensors).net.eval()
+    tensors = {f"{NETWORK}/{name}": value for name, value in own.state_dict().items()}
+    again = load_expression(QUICK, tensors)
+    assert torch.equal(all_of(again, iter([sound(200)])), all_of(own, iter([sound(200)])))
 
 
 def test_general_weights_take_over_a_persons_statistics() -> None:
@@ -398,3 +454,17 @@ def test_silence_closes_the_lips_and_an_open_vowel_parts_them() -> None:
     wanted = performance.expressions[: len(gap), 0]
     assert np.corrcoef(gap[: len(wanted)].numpy(), wanted)[0, 1] > 0.7
     assert SILENCE in performance.phonemes
+
+
+def test_long_silence_closes_a_persons_lips_and_short_pauses_do_not(tmp_path: Path, general: Trained) -> None:
+    own = ExpressionTrainee(QUICK, bundle_of(tmp_path, QUICK, rows=600), general.best.tensors).net.eval()
+    pause = own.config.pause
+    speech = torch.zeros(1, 300, 2, 31)
+    speech[..., VOICE] = 1.0
+    speech[:, 100:180, :, VOICE] = speech[:, 250 : 250 + pause, :, VOICE] = 0
+    calm = own.calm(speech, torch.ones(1, 300))[0]
+    assert (calm[100 + pause + pause // 3 : 180 - pause - pause // 3] == 1).all()
+    assert (calm[:100] == 0).all()
+    assert (calm[200 : 300 - pause - pause // 3] == 0).all()
+    found = own(speech, torch.ones(1, 300), torch.zeros(1, dtype=torch.int64))[0]
+    torch.testing.assert_close(found[140], own.rest * own.chosen)
