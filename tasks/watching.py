@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.morphable.builtin import builtin
 from storage.media import VideoReader
 from tasks.faces import FacesStage
 from tasks.threads import one_thread
@@ -31,6 +32,7 @@ class Watched(NamedTuple):
 
     gaps: F64  # (T,) between the inner lips, over the distance between the eyes' outer corners
     mouths: F64  # (T, 3) middle of the lips x, y and that distance, pixels
+    lips: F64  # (T, 40, 2) landmarks of the lips, pixels
     rate: float
 
 
@@ -43,17 +45,17 @@ def watch(video: Path) -> Watched:
         _seen(stage.compute(None, start, min(start + _STRETCH, frames))["faces/landmarks"])
         for start in range(0, frames, _STRETCH)
     ]
-    gaps, mouths = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Watched(gaps, mouths, float(VideoReader(video).rate))
+    gaps, mouths, lips = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Watched(gaps, mouths, lips, float(VideoReader(video).rate))
 
 
-def _seen(points: NDArray[np.float32]) -> tuple[F64, F64]:
+def _seen(points: NDArray[np.float32]) -> tuple[F64, F64, F64]:
     size = np.linalg.norm(points[:, :, _CORNERS[0]] - points[:, :, _CORNERS[1]], axis=-1)
     rows, largest = np.arange(len(points)), np.where(np.isfinite(size), size, -1).argmax(1)
     face, size = points[rows, largest].astype(np.float64), size[rows, largest].astype(np.float64)
     apart = np.linalg.norm(face[:, _UPPER] - face[:, _LOWER], axis=-1).mean(-1)
     middle = face[:, [*_UPPER, *_LOWER], :2].mean(1)
-    return apart / size, np.column_stack([middle, size])
+    return apart / size, np.column_stack([middle, size]), face[:, builtin().mouth, :2]
 
 
 def mouth_sheet(videos: Sequence[tuple[Path, Watched]], columns: int = 12) -> bytes:
