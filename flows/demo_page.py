@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flows.lineage_page import lineage_svg
-from flows.pages import Curve, curves, facts, lines, page, picture, section, table, video
+from flows.pages import Curve, beside, curves, facts, lines, page, picture, section, table, video
 from flows.puppet import Filmed
 from storage.artifacts import Artifact
 from storage.home import Home
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Compared", "Shown", "compared", "write_page"]
 
+_MOUTHS = '<p class="more"><a href="memory.html">All mouths that are remembered</a></p>'
 _SOUND_RATE, _BLOCK = 16000, 640
 
 
@@ -92,9 +93,9 @@ def write_page(home: Home, shown: Shown, path: Path) -> Path:
     return path
 
 
-def _page(home: Home, shown: Shown, beside: Path) -> str:
+def _page(home: Home, shown: Shown, folder: Path) -> str:
     def relative(file: Path | str) -> str:
-        return os.path.relpath(file, beside)
+        return os.path.relpath(file, folder)
 
     dub, found = shown.dubbed, shown.compared
     clip = home.path(shown.filmed.clip.uri) / "clip.mp4"
@@ -103,22 +104,21 @@ def _page(home: Home, shown: Shown, beside: Path) -> str:
         video(relative(shown.truth), "The truth: filmed saying it, never shown to any training"),
     )
     lips = (
-        curves(found.lips, "of the eyes' distance"),
+        curves(found.lips, "lines: how far lips are open, the eyes' distance being 1"),
         picture(found.sheet, "Mouths at the same moments: above the truth, below the dub"),
     )
+    footage = video(relative(clip), "The footage", 0.8, small=True)
     told = (
         f"The dub's lips follow the truth's with a correlation of {found.figures['lip_correlation']:.2f}, "
-        f"{found.figures['lips_late_frames']:.0f} frames apart."
+        f"{_in_step(found.figures['lips_late_frames'])}."
     )
     return page(
         "memdub: a puppet, dubbed",
         "Nobody is shown: this person, the voice and every movement are made by memdub. " + told,
         [
-            section("A sentence that was never filmed", f'<div class="beside">{"".join(players)}</div>'),
+            section("A sentence that was never filmed", beside(*players)),
             section("Lips and sound", *lips),
-            section(
-                "What it was learned from", video(relative(clip), "The footage", 0.8), _facts(home, shown)
-            ),
+            section("What it was learned from", beside(footage, _facts(home, shown)), _MOUTHS),
             section("Training", _trained(shown.trained)),
             section("What the file says of itself", lines(_manifest(dub.path))),
             section("Where it came from", f'<div class="scroll">{lineage_svg(shown.tree)}</div>'),
@@ -137,15 +137,28 @@ def _facts(home: Home, shown: Shown) -> str:
         "dub": shown.dubbed.dub.id,
         "took": f"{shown.dubbed.dub.row['seconds']:.1f} s for {shown.dubbed.told['seconds']:.1f} s of speech",
     }
-    return facts(told) + '<p><a href="memory.html">All mouths that are remembered</a></p>'
+    return facts(told)
+
+
+def _in_step(late: float) -> str:
+    frames = round(abs(late))
+    apart = f"{frames} frame{'' if frames == 1 else 's'}"
+    return "in step" if not frames else f"{apart} {'later' if late > 0 else 'earlier'}"
 
 
 def _trained(outcomes: Sequence[Outcome]) -> str:
     rows = []
     for one in outcomes:
-        told = ", ".join(f"{name} {value:.4g}" for name, value in sorted(one.metrics.items()))
-        rows.append([one.stage, one.checkpoint.id, f"{one.checkpoint.row['seconds']:.0f} s", told])
-    return table(["stage", "checkpoint", "took", "held out"], rows)
+        told = ", ".join(
+            f"{name.replace('_', ' ')} {value:.3g}" for name, value in sorted(one.metrics.items())
+        )
+        rows.append([one.stage, one.checkpoint.id, _took(one.checkpoint.row["seconds"]), told])
+    return table(["stage", "checkpoint", "took", "on what was held out"], rows, words=True)
+
+
+def _took(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 def _manifest(path: Path) -> list[str]:

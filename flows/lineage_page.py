@@ -14,6 +14,7 @@ from storage.ledger.query import Node
 __all__ = ["lineage_page", "lineage_svg"]
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 250, 64, 56, 18, 12
+_WIDEST = 39  # small letters that a card has room for
 
 STYLE = """
 :root {
@@ -102,14 +103,13 @@ def _edge(box: _Box) -> str:
 def _card(box: _Box) -> str:
     x, y = box.corner
     colour = COLOURS.get(box.node.kind, "#8a94a3")
-    lines = [_title(box.node), *_details(box.node)]
+    lines = [_title(box.node), *(_short(line, _WIDEST) for line in _details(box.node))]
     texts = "".join(
         f'<text x="{x + 16}" y="{y + 20 + 17 * i}" class="{"soft" if i else ""}">{html.escape(line)}</text>'
         for i, line in enumerate(lines[:3])
     )
-    hint = html.escape(
-        "\n".join(f"{key}: {value}" for key, value in box.node.row.items() if value is not None)
-    )
+    row = (f"{key}: {value}" for key, value in box.node.row.items() if value is not None)
+    hint = html.escape("\n".join([*_details(box.node), *row]))
     return (
         f"<g><title>{hint}</title>"
         f'<rect class="card" x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>'

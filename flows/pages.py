@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.lineage_page import STYLE
 
-__all__ = ["Curve", "curves", "facts", "lines", "page", "picture", "section", "table", "video"]
+__all__ = ["Curve", "beside", "curves", "facts", "lines", "page", "picture", "section", "table", "video"]
 
 COLOURS = ("#c22f5d", "#2f7dd1", "#1d9a8a", "#c78a1c", "#8e63c7")
 _STYLE = """
@@ -21,19 +22,34 @@ h1 { font-size: 1.35rem; } h2 { font-size: 1.05rem; margin: 2.2rem 0 .7rem; }
 video, img { max-width: 100%; border-radius: 10px; display: block; background: #000; }
 figure { margin: 0; flex: 1 1 300px; min-width: 0; }
 figcaption { color: var(--soft); margin: .35rem 0 0; font-size: 13px; }
-.beside { display: flex; flex-wrap: wrap; gap: 1rem; }
+.more { margin-top: .8rem; }
+.beside { display: flex; flex-wrap: wrap; gap: 1rem 1.4rem; }
+.beside > dl { flex: 1 1 300px; align-content: start; }
+.beside video { width: 100%; }
+.beside .small { flex: 0 1 320px; }
+.wide img { min-width: 760px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child, .words th, .words td { text-align: left; vertical-align: top; }
+.words td:not(:last-child) { white-space: nowrap; } .words td:last-child { min-width: 17rem; }
 th { color: var(--soft); font-weight: 500; }
 code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; margin: 0; }
 dt { color: var(--soft); } dd { margin: 0; min-width: 0; }
-.curve { width: 100%; height: auto; } .curve path { stroke-width: 1.6; }
-.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .4em 0 1em; }
+.curve { display: grid; grid-template: 11rem 1.4rem / auto 1fr; column-gap: .5rem; margin-bottom: 1.4rem; }
+.curve svg { width: 100%; height: 100%; grid-column: 2; border-bottom: 1px solid var(--line); }
+.curve path { stroke-width: 1.7px; vector-effect: non-scaling-stroke; }
+.scale { display: flex; flex-direction: column; justify-content: space-between; text-align: right; }
+.scale, .times { color: var(--soft); font-size: 12px; line-height: 1; font-variant-numeric: tabular-nums; }
+.times { grid-column: 2; position: relative; padding-top: .4rem; }
+.times span { position: absolute; transform: translateX(-50%); }
+.times span:first-child { transform: none; }
+.keys { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; margin-bottom: .6rem; font-size: 14px; }
+.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em; }
 @media (max-width: 640px) { body { margin: 1rem; } }
 """
-_WIDE, _HIGH, _LEFT, _BOTTOM = 1040, 190, 34, 22
+# Of the drawing that curves are stretched from, and the room for half a line at its edges.
+_WIDE, _HIGH, _EDGE = 1000, 160, 2
 
 
 @dataclass(frozen=True)
@@ -61,19 +77,24 @@ def section(title: str, *parts: str) -> str:
     return f"<section><h2>{html.escape(title)}</h2>{''.join(parts)}</section>"
 
 
-def video(address: str, caption: str, poster_s: float = 0.5) -> str:
+def video(address: str, caption: str, poster_s: float = 0.5, *, small: bool = False) -> str:
     """A player with its caption; `address` is relative to the page."""
-    source = html.escape(f"{address}#t={poster_s:g}")
-    return (
-        f'<figure><video src="{source}" controls playsinline preload="metadata"></video>{_caption(caption)}'
-    )
+    source, kind = html.escape(f"{address}#t={poster_s:g}"), ' class="small"' if small else ""
+    player = f'<video src="{source}" controls playsinline preload="metadata"></video>'
+    return f"<figure{kind}>{player}{_caption(caption)}"
 
 
 def picture(data: bytes, caption: str, kind: str = "jpeg") -> str:
-    """A picture inside the page itself."""
+    """A picture inside the page itself; on a narrow page it is scrolled, and not shrunk."""
     inside = base64.b64encode(data).decode()
     told = html.escape(caption)
-    return f'<figure><img alt="{told}" src="data:image/{kind};base64,{inside}">{_caption(caption)}'
+    image = f'<img alt="{told}" src="data:image/{kind};base64,{inside}">'
+    return f'<figure><div class="scroll wide">{image}</div>{_caption(caption)}'
+
+
+def beside(*parts: str) -> str:
+    """Next to each other where there is room."""
+    return f'<div class="beside">{"".join(parts)}</div>'
 
 
 def _caption(text: str) -> str:
@@ -94,13 +115,16 @@ def lines(told: Sequence[str]) -> str:
     return f'<pre class="scroll"><code>{html.escape(chr(10).join(told))}</code></pre>'
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Numbers with three decimals, the rest as it is."""
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], *, words: bool = False) -> str:
+    """Numbers with three decimals, the rest as it is; `words`: the last column is text that may be long."""
     top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(_told(value))}</td>" for value in row) + "</tr>" for row in rows
     )
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    kind = ' class="words"' if words else ""
+    return (
+        f'<div class="scroll"><table{kind}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
 
 
 def _told(value: object) -> str:
@@ -108,13 +132,14 @@ def _told(value: object) -> str:
 
 
 def curves(shown: Sequence[Curve], unit: str) -> str:
-    """Curves over one another on one clock, with a key; lines share a scale, areas have their own."""
+    """Curves over one another on one clock, with a key; lines share a scale, areas have their own.
+
+    Words and numbers stand outside the picture: it is stretched to the page, and they stay readable.
+    """
     seconds = max(len(curve.values) / curve.rate for curve in shown)
-    lines = [curve for curve in shown if not curve.filled]
-    known = [v for curve in lines for v in curve.values if v is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    parts = [_axis(seconds, low, high, unit)]
-    key = []
+    known = [v for curve in shown if not curve.filled for v in curve.values if v is not None]
+    low, high = _ends(min(known), max(known)) if known else (0.0, 1.0)
+    parts, key = [], []
     for number, curve in enumerate(shown):
         if curve.filled:
             colour = "var(--line)"
@@ -123,19 +148,31 @@ def curves(shown: Sequence[Curve], unit: str) -> str:
             colour = COLOURS[number % len(COLOURS)]
             paths = _paths(curve, seconds, low, high)
             parts += [f'<path d="{path}" style="stroke:{colour}"/>' for path in paths]
-        key.append(f'<span class="key" style="background:{colour}"></span>{html.escape(curve.name)}')
+        name = html.escape(curve.name)
+        key.append(f'<span><span class="key" style="background:{colour}"></span>{name}</span>')
     names = html.escape(", ".join(curve.name for curve in shown))
-    picture = f'<svg class="curve" viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="{names}">'
-    return f"{picture}{''.join(parts)}</svg><p>{''.join(key)}</p>"
+    picture = (
+        f'<svg viewBox="0 0 {_WIDE} {_HIGH}" preserveAspectRatio="none" role="img" aria-label="{names}">'
+        f"{''.join(parts)}</svg>"
+    )
+    scale = f'<div class="scale"><span>{high:.3g}</span><span>{low:.3g}</span></div>'
+    told = f'<p class="keys">{"".join(key)}<span>{html.escape(unit)}</span></p>'
+    return f'{told}<div class="curve">{scale}{picture}{_times(seconds)}</div>'
+
+
+def _ends(low: float, high: float) -> tuple[float, float]:
+    """Round numbers around these: two digits, and zero where it is near."""
+    low = 0.0 if 0 <= low < 0.25 * high else low
+    step = 10.0 ** (math.floor(math.log10(max(high - low, 1e-9))) - 1)
+    return math.floor(low / step + 1e-6) * step, math.ceil(high / step - 1e-6) * step
 
 
 def _across(at: float, seconds: float) -> float:
-    return _LEFT + (_WIDE - _LEFT - 6) * at / max(seconds, 1e-9)
+    return _WIDE * at / max(seconds, 1e-9)
 
 
 def _up(value: float, low: float, high: float) -> float:
-    room = _HIGH - _BOTTOM - 8
-    return 8 + room * (1 - (value - low) / max(high - low, 1e-9))
+    return _EDGE + (_HIGH - 2 * _EDGE) * (1 - (value - low) / max(high - low, 1e-9))
 
 
 def _paths(curve: Curve, seconds: float, low: float, high: float) -> list[str]:
@@ -157,24 +194,19 @@ def _paths(curve: Curve, seconds: float, low: float, high: float) -> list[str]:
 
 def _area(curve: Curve, seconds: float) -> str:
     values = [value or 0.0 for value in curve.values]
-    top, floor = max(values, default=1.0) or 1.0, _HIGH - _BOTTOM
+    top, floor = max(values, default=1.0) or 1.0, _HIGH - _EDGE
     places = [
-        f"L{_across(i / curve.rate, seconds):.1f} {floor - (floor - 8) * v / top:.1f}"
+        f"L{_across(i / curve.rate, seconds):.1f} {floor - (floor - _EDGE) * v / top:.1f}"
         for i, v in enumerate(values)
     ]
     last = _across(len(values) / curve.rate, seconds)
-    return f"M{_LEFT} {floor}{''.join(places)}L{last:.1f} {floor}Z"
+    return f"M0 {floor}{''.join(places)}L{last:.1f} {floor}Z"
 
 
-def _axis(seconds: float, low: float, high: float, unit: str) -> str:
+def _times(seconds: float) -> str:
     step = next((s for s in (1, 2, 5, 10, 30, 60, 300) if seconds / s <= 12), 600)
-    below = f'y="{_HIGH - 5}" text-anchor="middle"'
-    marks = "".join(
-        f'<text class="soft" x="{_across(at, seconds):.0f}" {below}>{at} s</text>'
+    marks = (
+        f'<span style="left:{100 * at / max(seconds, 1e-9):.1f}%">{at} s</span>'
         for at in range(0, int(seconds) + 1, step)
     )
-    ends = "".join(
-        f'<text class="soft" x="0" y="{y}">{html.escape(text)}</text>'
-        for y, text in ((16, f"{high:.3g}"), (_HIGH - _BOTTOM, f"{low:.3g} {unit}"))
-    )
-    return f"{marks}{ends}"
+    return f'<div class="times">{"".join(marks)}</div>'

@@ -53,5 +53,23 @@ def test_curves_share_a_scale_and_areas_do_not() -> None:
         [Curve("sound", [0.0, 500.0], 25, filled=True), Curve("a", [0.0, 1.0], 25), Curve("b", [2.0], 25)],
         "mm",
     )
-    assert ">2</text>" in shown
+    assert ">2</span>" in shown
+
+
+def test_a_scale_ends_in_round_numbers() -> None:
+    found = re.search(
+        r'class="scale"><span>(.*?)</span><span>(.*?)<', curves([Curve("a", [0.00182, 0.3214], 25)], "mm")
+    )
+    assert found is not None
+    assert found.groups() == ("0.33", "0")
+    found = re.search(
+        r'class="scale"><span>(.*?)</span><span>(.*?)<', curves([Curve("a", [-1.23, 7.9], 25)], "mm")
+    )
+    assert found is not None
+    assert found.groups() == ("7.9", "-1.3")
+    assert 'class="scale"><span>1</span>' in curves([Curve("nothing", [None], 25)], "mm")
+
+
+def test_an_area_has_a_scale_of_its_own() -> None:
+    shown = curves([Curve("sound", [0.0, 500.0], 25, filled=True), Curve("a", [0.0, 1.0], 25)], "mm")
     assert "500" not in re.sub(r"[ML][^L]*", "", shown)
