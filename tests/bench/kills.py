@@ -22,7 +22,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +97,7 @@ def _case(case: Case, start: Path, folder: Path, kills: int) -> bool:
         # Spread over all of the run; chance within each part.
         moment = usual * (number + chance.random()) / kills
         ended = run(case.words, home, moment)
-        kept, whole = _kept(home), _ledger_is_whole(home)
+        kept, whole = _kept(start, home), _ledger_is_whole(home)
         begun = time.monotonic()
         failed = run(case.words, home, None)
         same = not failed and case.made(home) == wanted and _ledger_is_whole(home)
@@ -115,18 +114,18 @@ def _case(case: Case, start: Path, folder: Path, kills: int) -> bool:
 def run(words: list[str], home: Path, moment: float | None) -> int:
     """The command's status; with a moment it is killed then, and all that it started."""
     environment = {**os.environ, "MEMDUB_HOME": str(home), "PYTHONPATH": str(ROOT)}
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *words],
-        env=environment,
-        stdout=quiet,
-        stderr=quiet if moment is not None else None,
-        start_new_session=True,
-    )
-    with suppress(subprocess.TimeoutExpired):
-        return process.wait(moment)
-    os.killpg(process.pid, signal.SIGKILL)
-    return process.wait()
+    with tempfile.TemporaryFile() as said:
+        command = [sys.executable, "-c", COMMAND, *words]
+        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said, start_new_session=True)
+        try:
+            status = process.wait(moment)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.wait()
+        if status:
+            said.seek(0)
+            print(said.read().decode())
+    return status
 
 
 def _copied(start: Path, home: Path) -> None:
@@ -135,8 +134,10 @@ def _copied(start: Path, home: Path) -> None:
     shutil.copytree(start, home)
 
 
-def _kept(home: Path) -> str:
-    """What the drafts hold that is finished."""
+def _kept(start: Path, home: Path) -> str:
+    """What is finished: in the ledger, or in the drafts."""
+    if new := _artifacts(home) - _artifacts(start):
+        return f"in the ledger: {', '.join(sorted({one.partition('-')[0] for one in new}))}"
     drafts = list(Home(home).workspace_root().glob(f"*{DRAFT}"))
     pieces = [piece for one in drafts for piece in one.glob("pieces/piece-*.mp4")]
     states = [state for one in drafts for state in one.glob("state/state.safetensors")]
@@ -164,6 +165,10 @@ def _ledger_is_whole(home: Path) -> bool:
     return True
 
 
+def _artifacts(home: Path) -> set[str]:
+    return {row["id"] for row in Ledger(Home(home).objects).rows("artifacts").to_pylist()}
+
+
 def _checkpoints(home: Path) -> set[str]:
     rows = Ledger(Home(home).objects).rows("artifacts").to_pylist()
     return {row["uri"] for row in rows if row["kind"] == "checkpoint"}
@@ -185,7 +190,7 @@ def weights_digest(home: Path, made: set[str]) -> str:
         told, tensors = read_checkpoint(home / uri / CHECKPOINT)
         digest.update(f"{uri} {told['losses']} {told['metrics']}".encode())
         for name, values in sorted(tensors.items()):
-            digest.update(name.encode() + values.contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(name.encode() + values.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
