@@ -176,6 +176,8 @@ class Memory(NamedTuple):
 
     keys: Tensor  # (M, 40, 3) canonical mouth vertices, mm
     patches: Tensor  # (M, P, P, 3) uint8 RGB
+    points: Tensor  # (M, V, 2) where the face's mesh lies on each, in shares of P
+    turn: Tensor  # (M, 3) rotation of the head, radians
 
 
 class Person(NamedTuple):

@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.canvas import masks, mesh_pictures, places, sample
+from models.canvas import masks, mesh_pictures, mesh_points, places, sample
+from models.canvas.mesh import mesh_vertices
 from models.methods import Stage
 from models.morphable.builtin import builtin
 from models.training import TRAIN, About, Segment, filling_bundle
@@ -62,7 +63,7 @@ def write_canvases(
     more: Arrays,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    """The bundle at `path`: target, mask, mesh, cover, key, and the memory's slots."""
+    """The bundle at `path`: target, mask, mesh and what is seen of it, key, and the memory's slots."""
     segments = _segments(materials, cut)
     require_material(segments)
     rows, side = segments[-1].stop, _side(stage, about)
@@ -129,6 +130,10 @@ def _shapes(rows: int, side: int, slots: Mapping[str, NDArray[Any]] | None) -> d
         "mask": (square, np.uint8),
         "mesh": ((*square, 3), np.uint8),
         "cover": (square, np.uint8),
+        "corner": ((rows, side // 2, side // 2), np.int16),
+        "share": ((rows, side // 2, side // 2, 2), np.uint8),
+        "point": ((rows, mesh_vertices(), 2), np.float32),
+        "turn": ((rows, 3), np.float32),
         "key": ((rows, 3 * len(builtin().mouth)), np.float32),
     }
     if slots is not None:
@@ -171,16 +176,18 @@ def _drawn(
     lain = one.places[at]
     turn, moved, camera = fit["rotation"], fit["translation"], fit["camera"]
     alpha = masks(identity, turn, moved, camera, lain, side)
-    mesh, cover = mesh_pictures(
-        identity, texture, fit["expression"], turn, moved, camera, fit["light"], lain, side
-    )
+    seen = mesh_pictures(identity, texture, fit["expression"], turn, moved, camera, fit["light"], lain, side)
     key = builtin().mouth_vertices(more["identity"], fit["expression"].numpy())
     return {
         "target": sample(pictures, lain, side),
         # Rounded up: what is hidden a little is hidden.
         "mask": (alpha * 255).ceil().to(torch.uint8),
-        "mesh": mesh,
-        "cover": cover,
+        "mesh": seen.pictures,
+        "cover": seen.covers,
+        "corner": seen.corners,
+        "share": seen.shares,
+        "point": mesh_points(identity, fit["expression"], turn, moved, camera, lain, side),
+        "turn": turn,
         "key": torch.from_numpy(key.reshape(len(key), -1)),
     }
 

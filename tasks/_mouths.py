@@ -14,14 +14,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.canvas import places, sample
+from models.canvas import mesh_points, places, sample
 from models.memory.explicit import Selection, gates, select, smallest
 from models.morphable import builtin
 from storage.clips import ClipGroup
 from storage.errors import MediaError
 from storage.media import VideoReader
 
-__all__ = ["Frames", "by_chance", "choose", "first_share", "frames_of", "identity_of", "owners", "pictures"]
+__all__ = [
+    "Frames",
+    "by_chance",
+    "choose",
+    "first_share",
+    "frames_of",
+    "identity_of",
+    "lain",
+    "owners",
+    "pictures",
+]
 
 F32 = NDArray[np.float32]
 _FIT = ("identity", "expression", "rotation", "translation", "camera")
@@ -36,6 +46,9 @@ class Frames(NamedTuple):
     confidence: F32
     error: F32
     rotation: F32
+    expression: F32
+    translation: F32
+    camera: F32
 
 
 def frames_of(group: ClipGroup, side: int, identity: F32 | None = None) -> Frames:
@@ -58,7 +71,8 @@ def frames_of(group: ClipGroup, side: int, identity: F32 | None = None) -> Frame
     )
     sharpness, confidence = (group.read(f"track/{name}") for name in ("sharpness", "confidence"))
     error = group.read("fit/error") if "fit/error" in group.names else np.zeros(len(seen), np.float32)
-    return Frames(keys, at, sharpness, confidence, error, fit["rotation"])
+    moving = (fit[name] for name in ("rotation", "expression", "translation", "camera"))
+    return Frames(keys, at, sharpness, confidence, error, *moving)
 
 
 def identity_of(groups: Sequence[ClipGroup]) -> F32:
@@ -100,6 +114,20 @@ def owners(frames: Sequence[Frames], rows: NDArray[np.int64]) -> tuple[NDArray[n
     starts = np.cumsum([0, *(len(f.keys) for f in frames)])
     of = np.searchsorted(starts, rows, side="right") - 1
     return of, rows - starts[of]
+
+
+def lain(
+    frames: Sequence[Frames], of: NDArray[np.int64], row: NDArray[np.int64], identity: F32, side: int
+) -> F32:
+    """Where the mesh lay on the canvases of these rows, in shares of their side: (M, V, 2)."""
+
+    def told(name: str) -> torch.Tensor:
+        rows = [np.asarray(getattr(frames[a], name)[b]) for a, b in zip(of, row, strict=True)]
+        return torch.from_numpy(np.stack(rows))
+
+    pose = (told("rotation"), told("translation"), told("camera"))
+    points = mesh_points(torch.from_numpy(identity), told("expression"), *pose, told("places"), side)
+    return np.asarray(points.numpy())
 
 
 def pictures(

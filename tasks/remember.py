@@ -1,8 +1,8 @@
 """The explicit memory of an identity: which mouths of its clips are kept, and their pictures.
 
 Called by `flows.remember`, and by whatever needs a memory first. Keys are canonical mouth vertices, so that a
-turned head is no other mouth; values are whole canvases, of which methods cut what they want. Frames of all
-clips compete; each clip's are read once, in order.
+turned head is no other mouth; values are whole canvases, and where the face's mesh lies on each, so that
+methods can lay one mouth over another. Frames of all clips compete; each clip's are read once, in order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from storage.errors import RequestError
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.recipes import Recipe
-from tasks._mouths import by_chance, choose, first_share, frames_of, identity_of, owners, pictures
+from tasks._mouths import by_chance, choose, first_share, frames_of, identity_of, lain, owners, pictures
 from tasks.extract import video_of
 from tasks.threads import one_thread
 
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 F32 = NDArray[np.float32]
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ class Remembered(NamedTuple):
 
     keys: F32  # (M, 40, 3) millimetres
     patches: NDArray[np.uint8]  # (M, S, S, 3)
+    points: F32  # (M, V, 2) the mesh on each canvas, in shares of its side
+    turn: F32  # (M, 3) rotation of the head, radians
     clip: NDArray[np.int32]  # (M,) which of `clips`
     frame: NDArray[np.int32]  # (M,)
     sharpness: F32
@@ -130,7 +132,7 @@ def open_memory(home: Home, memory: Artifact) -> Remembered:
 
 def read_memory(group: ClipGroup) -> Remembered:
     """The same, of an open group."""
-    names = ("keys", "patches", "clip", "frame", "sharpness", "confidence")
+    names = ("keys", "patches", "points", "turn", "clip", "frame", "sharpness", "confidence")
     arrays = {name: group.read(f"memory/{name}") for name in names}
     return Remembered(**arrays, clips=tuple(group.attrs["clips"]), told=dict(group.attrs))
 
@@ -149,6 +151,8 @@ def _write(
     arrays = {
         "memory/keys": np.concatenate([f.keys for f in frames])[usable[chosen.rows]],
         "memory/patches": patches,
+        "memory/points": lain(frames, of, row, whose, options.side),
+        "memory/turn": np.stack([frames[a].rotation[b] for a, b in zip(of, row, strict=True)]),
         "memory/clip": of.astype(np.int32),
         "memory/frame": row.astype(np.int32),
     }
@@ -186,6 +190,8 @@ def _check_model(home: Home, sources: Sequence[Source]) -> None:
 _ABOUT = {
     "memory/keys": (("slot", "vertex", "axis"), "mm", "canonical mouth vertices"),
     "memory/patches": (("slot", "y", "x", "channel"), "1", "the lower face on its canvas, RGB"),
+    "memory/points": (("slot", "point", "plane"), "1", "the face's mesh on the canvas, shares of its side"),
+    "memory/turn": (("slot", "axis"), "radian", "rotation of the head"),
     "memory/clip": (("slot",), "1", "which of the group's clips"),
     "memory/frame": (("slot",), "1", "frame of that clip"),
     "memory/sharpness": (("slot",), "1", "focus of the face's picture"),

@@ -5,10 +5,22 @@ shot, so that nothing breathes or jumps. Called by methods, and by `tasks` that 
 Only the built-in morphable model is meant: its vertices say where the lower face is.
 """
 
+from models.canvas.carry import carried
 from models.canvas.mask import masks
-from models.canvas.mesh import mesh_pictures
+from models.canvas.mesh import mesh_pictures, mesh_points
 from models.canvas.paste import matched, paste
 from models.canvas.places import MOUTH_BOX, mouth_box, places
 from models.canvas.sample import sample
 
-__all__ = ["MOUTH_BOX", "masks", "matched", "mesh_pictures", "mouth_box", "paste", "places", "sample"]
+__all__ = [
+    "MOUTH_BOX",
+    "carried",
+    "masks",
+    "matched",
+    "mesh_pictures",
+    "mesh_points",
+    "mouth_box",
+    "paste",
+    "places",
+    "sample",
+]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.canvas.mask import masks
-from models.canvas.mesh import mesh_pictures
+from models.canvas.mesh import Meshes, mesh_pictures
 from models.canvas.places import places
 from models.methods import Fit, Person, Template
 
@@ -47,7 +47,7 @@ class Canvases:
         """Masks (B, S, S) at places (B, 2, 3)."""
         return masks(self.person.identity, fit.rotation, fit.translation, fit.camera, at, self.side)
 
-    def mesh(self, fit: Fit, expression: Tensor, light: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
-        """Mesh pictures and covers with these expressions (B, 64)."""
+    def mesh(self, fit: Fit, expression: Tensor, light: Tensor, at: Tensor) -> Meshes:
+        """Meshes with these expressions (B, 64)."""
         person, pose = self.person, (fit.rotation, fit.translation, fit.camera)
         return mesh_pictures(person.identity, person.texture, expression, *pose, light, at, self.side)

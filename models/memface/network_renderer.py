@@ -1,27 +1,30 @@
 """The renderer: a masked frame, the mesh of the wanted expression and remembered mouths become a face.
 
-A U-Net. What was remembered is encoded slot by slot, mixed by how near the slots are, and added where the
-mouth is: at the bottleneck as the paper draws it, and at the sizes above it, or its detail would have to pass
-through a few pixels. Over time a ConvLSTM keeps the bottleneck (`recurrent`).
+A U-Net. The paper adds features of remembered mouths at the bottleneck; here the mesh of a remembered frame
+and that of the wanted one say exactly where each remembered pixel belongs, so mouths are carried there first,
+enter beside the frame itself, and may be shown as they are: the network says pixel by pixel how much of what
+it draws and of each slot is seen. Over time a ConvLSTM keeps the bottleneck (`recurrent`).
 
-Shape suffixes: B batch, L frames of a window, N = B * L, k found slots, S canvas, P patch, C channels.
+Shape suffixes: B batch, L frames of a window, N = B * L, k found slots, S canvas.
 """
 
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.canvas import carried
 from models.canvas.mask import GUARD, wider
-from models.canvas.places import MOUTH_BOX
 from models.memface.config_renderer import RendererConfig
 from models.memory.explicit import blend
-from models.networks import Conv, ConvLSTM, Down, Residual, Up, placed
+from models.networks import Conv, ConvLSTM, Down, Residual, Up
+from models.networks.blocks import pictures_in
 
-__all__ = ["Renderer", "conditions", "mixed"]
+__all__ = ["Found", "Renderer", "conditions", "laid_over"]
 
 _INPUTS = 8  # masked picture 3, mask 1, mesh 3, cover 1
 _HALVED = 2
@@ -39,31 +42,20 @@ def conditions(target: Tensor, alpha: Tensor, mesh: Tensor, cover: Tensor, sprea
     return torch.cat([seen, hidden, shown * covered, covered], 1)
 
 
-def mixed(features: tuple[Tensor, ...], weights: Tensor) -> tuple[Tensor, ...]:
-    """Features of slots (N, k, C, p, p) by their weights (N, k)."""
-    return tuple(torch.einsum("nk,nkcij->ncij", weights.to(f.dtype), f) for f in features)
+class Found(NamedTuple):
+    """What was remembered, as it would lie on the frames."""
+
+    pictures: Tensor  # (N, k, 3, S, S), zeros where nothing is known
+    known: Tensor  # (N, 1, S, S), 1 where the face's mesh says where a pixel came from
+    distances: Tensor  # (N, k + 1), nearest first
 
 
-class _Patches(nn.Module):
-    """The encoder of remembered mouths: features at every size of the renderer."""
-
-    def __init__(self, config: RendererConfig) -> None:
-        super().__init__()
-        widths = config.widths
-        self.stem = Conv(3 * _HALVED**2, widths[0], norm=config.norm)
-        self.levels = nn.ModuleList(
-            nn.Sequential(Conv(a, b, 3, 2, config.norm), Conv(b, b, 3, 1, config.norm))
-            for a, b in itertools.pairwise(widths)
-        )
-        self.heads = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        x = self.stem(functional.pixel_unshuffle(x, _HALVED))
-        out = [self.heads[0](x)]
-        for level, head in zip(self.levels, list(self.heads)[1:], strict=True):
-            x = level(x)
-            out.append(head(x))
-        return tuple(out)
+def laid_over(patches: Tensor, points: Tensor, corners: Tensor, shares: Tensor, distances: Tensor) -> Found:
+    """Remembered canvases (N, k, S, S, 3) uint8 carried from their meshes onto the frames'."""
+    there = torch.isfinite(distances[:, :-1])[..., None, None, None]
+    pictures, known = carried(pictures_in(patches), points, corners, shares)
+    # A slot that is not there stands for another, perhaps for the very frame that is to be drawn.
+    return Found(pictures * there, known, distances)
 
 
 class Renderer(nn.Module):
@@ -73,50 +65,52 @@ class Renderer(nn.Module):
         super().__init__()
         widths, norm = config.widths, config.norm
         self.config = config
-        self.stem = nn.Sequential(Conv(_INPUTS * _HALVED**2, widths[0], norm=norm), Residual(widths[0], norm))
+        self.found = config.found if config.memory else 0
+        into = _INPUTS + (1 + 3 * self.found if self.found else 0)
+        self.stem = nn.Sequential(Conv(into * _HALVED**2, widths[0], norm=norm), Residual(widths[0], norm))
         pairs = list(itertools.pairwise(widths))
         self.downs = nn.ModuleList(Down(a, b, norm, config.residuals) for a, b in pairs)
-        self.patches = _Patches(config) if config.memory else None
         self.temperature = nn.Parameter(torch.zeros(()))  # its logarithm
         self.over_time = ConvLSTM(widths[-1], widths[-1]) if config.recurrent else None
         self.middle = Residual(widths[-1], norm)
         self.ups = nn.ModuleList(Up(b, a, norm, config.residuals) for a, b in reversed(pairs))
-        self.out = nn.Conv2d(widths[0], 3 * _HALVED**2, 3, 1, 1)
-
-    def remember(self, patches: Tensor) -> tuple[Tensor, ...]:
-        """Features, level by level, of mouths (M, 3, P, P) from -1 to 1."""
-        assert self.patches is not None
-        return self.patches(patches)
-
-    def read(self, features: tuple[Tensor, ...], distances: Tensor) -> tuple[Tensor, ...]:
-        """Features of found slots (N, k, C, p, p), mixed by distances (N, k + 1)."""
-        return mixed(features, blend(distances, self.temperature.float().exp()))
+        drawn = 3 + (1 + self.found if self.found else 0)
+        self.out = nn.Conv2d(widths[0], drawn * _HALVED**2, 3, 1, 1)
 
     def forward(
         self,
         inputs: Tensor,
-        features: tuple[Tensor, ...] | None = None,
+        remembered: Found | None = None,
         length: int = 1,
         state: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Pictures (N, 3, S, S) of inputs (N, 8, S, S), windows of `length` frames; the state after them."""
+        if remembered is not None:
+            shown = (remembered.pictures.flatten(1, 2), remembered.known)
+            inputs = torch.cat([inputs, *(part.to(inputs.dtype) for part in shown)], 1)
+        inputs = inputs.contiguous(memory_format=self._layout(inputs))
         x = self.stem(functional.pixel_unshuffle(inputs, _HALVED))
         skips = [x]
         for down in self.downs:
             x = down(x)
             skips.append(x)
-        skips = [self._with(skip, features, level) for level, skip in enumerate(skips)]
-        x = skips[-1]
         if self.over_time is not None:
             hidden, state = self.over_time(x.unflatten(0, (-1, length)), state)
             x = x + hidden.flatten(0, 1)
         x = self.middle(x)
         for up, skip in zip(self.ups, reversed(skips[:-1]), strict=True):
             x = up(x, skip)
-        return functional.pixel_shuffle(self.out(x), _HALVED), state
+        drawn = functional.pixel_shuffle(self.out(x), _HALVED).float()
+        return (drawn if remembered is None else self._shown(drawn, remembered)), state
 
-    def _with(self, skip: Tensor, features: tuple[Tensor, ...] | None, level: int) -> Tensor:
-        if features is None:
-            return skip
-        left, top = MOUTH_BOX[:2]
-        return skip + placed(features[level], skip.shape[-1], left, top)
+    def _layout(self, inputs: Tensor) -> torch.memory_format:
+        flat = self.config.plan.channels_last
+        return torch.channels_last if flat else torch.contiguous_format
+
+    def _shown(self, drawn: Tensor, remembered: Found) -> Tensor:
+        """Pixel by pixel either what was drawn or what was remembered, nearer slots first."""
+        weights = blend(remembered.distances, self.temperature.float().exp())
+        # A slot that gives way to another has no weight by then: over time nothing jumps.
+        liking = drawn[:, 4:] + weights.clamp(min=1e-9).log()[..., None, None]
+        share = torch.cat([drawn[:, 3:4], liking], 1).softmax(1)[:, 1:, None] * remembered.known[:, None]
+        return drawn[:, :3] * (1 - share.sum(1)) + (share * remembered.pictures).sum(1)

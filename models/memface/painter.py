@@ -1,9 +1,9 @@
 """The trained renderer at work: views of a template in, patches to lay on them out.
 
 Called by `models.memface.method`, whose speaker listens and hands the wanted expressions to `Painter.draw`.
-Everything of the memory is encoded once; of a template only places and light are kept.
+Of a template only places and light are kept.
 
-Shape suffixes: B frames of a view, M slots, S canvas, k found slots.
+Shape suffixes: B frames of a view, S canvas, D numbers of a key.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from models.canvas import matched, mouth_box, sample
+from models.canvas import matched, sample
 from models.canvas.mask import GUARD, guard_of
+from models.canvas.mesh import Meshes
 from models.canvas.template import Canvases
 from models.memface.config_renderer import RendererConfig
-from models.memface.network_renderer import Renderer, conditions
-from models.memory.reading import found, keys_of, sized
-from models.methods import Drawn, Person, Template, View
-from models.networks.blocks import pictures_in, pictures_out
+from models.memface.network_renderer import Found, Renderer, conditions, laid_over
+from models.memory.reading import found, keys_of, posed, sized
+from models.methods import Drawn, Memory, Person, Template, View
+from models.networks.blocks import pictures_out
 from models.training import load_network
 
 __all__ = ["Painter"]
 
-_AT_ONCE = 64  # slots that are encoded together
-
 
 class Painter:
-    """One person's renderer, its memory encoded, and the template that it works on."""
+    """One person's renderer, its memory, and the template that it works on."""
 
     def __init__(
         self,
@@ -47,23 +46,11 @@ class Painter:
         network = Renderer(config)
         load_network(network, "renderer", weights)
         self.network = network.to(self.device, self.kind, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self._keys = None if person.memory is None else person.memory.keys.flatten(1)
-        self._bank = self._remember()
+        memory = person.memory if config.memory else None
+        self._slots = None if memory is None else _Slots(memory, config, self.device)
         self._state: tuple[Tensor, Tensor] | None = None
         self._run: int | None = None
         self.canvases: Canvases | None = None
-
-    @torch.inference_mode()
-    def _remember(self) -> tuple[Tensor, ...] | None:
-        """All slots' features, level by level (M, C, p, p)."""
-        if not self.config.memory or self.person.memory is None:
-            return None
-        rows, columns = mouth_box(self.config.side)
-        parts = []
-        for patches in self.person.memory.patches.split(_AT_ONCE):
-            mouths = pictures_in(sized(patches, self.config.side)[:, rows, columns])
-            parts.append(self.network.remember(mouths.to(self.device, self.kind)))
-        return tuple(torch.cat(level) for level in zip(*parts, strict=True))
 
     def meet(self, template: Template) -> None:
         """The template whose frames come next."""
@@ -78,10 +65,9 @@ class Painter:
         canvas = sample(view.pictures, at, self.config.side)
         alpha = self.canvases.alpha(view.fit, at)
         expression = view.motion.expression.float()
-        light = self.canvases.light[view.frames]
-        mesh, cover = self.canvases.mesh(view.fit, expression, light, at)
+        mesh = self.canvases.mesh(view.fit, expression, self.canvases.light[view.frames], at)
         keys, guard = keys_of(self.person.identity, expression), guard_of(at)
-        made = self.paint(canvas, alpha, mesh, cover, keys, view.run, guard)
+        made = self.paint(canvas, alpha, mesh, keys, view.fit.rotation, view.run, guard)
         speaks = view.speaks.to(alpha.dtype)[:, None, None]
         return Drawn(matched(made, canvas, alpha, guard), at, alpha * speaks)
 
@@ -90,33 +76,43 @@ class Painter:
         self,
         canvas: Tensor,
         alpha: Tensor,
-        mesh: Tensor,
-        cover: Tensor,
+        mesh: Meshes,
         keys: Tensor,
+        turn: Tensor,
         run: Tensor,
         guard: int = GUARD,
     ) -> Tensor:
         """Canvases (B, S, S, 3) uint8; what lies under the mask of `canvas` is not looked at."""
-        told = (part.to(self.device) for part in (canvas, alpha, mesh, cover))
-        inputs = conditions(*told, guard).to(self.kind, memory_format=torch.channels_last)
-        features = self._features(keys)
+        told = (part.to(self.device) for part in (canvas, alpha, mesh.pictures, mesh.covers))
+        inputs = conditions(*told, guard).to(self.kind)
+        remembered = None if self._slots is None else self._slots.over(mesh, keys, turn)
         if self.network.over_time is None:
-            return pictures_out(self.network(inputs, features)[0]).cpu()
+            return pictures_out(self.network(inputs, remembered)[0]).cpu()
         out = []
         for start, stop in _runs(run):
             if int(run[start]) != self._run:
                 self._state, self._run = None, int(run[start])
-            part = None if features is None else tuple(f[start:stop] for f in features)
+            part = None if remembered is None else Found(*(values[start:stop] for values in remembered))
             made, self._state = self.network(inputs[start:stop], part, stop - start, self._state)
             out.append(pictures_out(made))
         return torch.cat(out).cpu()
 
-    def _features(self, keys: Tensor) -> tuple[Tensor, ...] | None:
-        if self._bank is None or self._keys is None:
-            return None
-        distances, slots = found(keys, self._keys, self.config.found)
-        slots = slots.to(self.device)
-        return self.network.read(tuple(f[slots] for f in self._bank), distances.to(self.device))
+
+class _Slots:
+    """A person's memory, ready to be asked."""
+
+    def __init__(self, memory: Memory, config: RendererConfig, device: torch.device) -> None:
+        self._config, self._device = config, device
+        self._keys = posed(memory.keys.flatten(1), memory.turn, config.turn_mm)
+        self._points = memory.points.to(device)
+        self._patches = sized(memory.patches, config.side).to(device)
+
+    def over(self, mesh: Meshes, keys: Tensor, turn: Tensor) -> Found:
+        """Slots like these mouths (B, D) of heads turned so (B, 3), as they would lie on these meshes."""
+        asked = posed(keys, turn, self._config.turn_mm)
+        distances, slots = (part.to(self._device) for part in found(asked, self._keys, self._config.found))
+        corners, shares = (part.to(self._device) for part in (mesh.corners, mesh.shares))
+        return laid_over(self._patches[slots], self._points[slots], corners, shares, distances)
 
 
 def _runs(run: Tensor) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 A batch holds pictures as bytes; what they become is the device's work. The slots of a frame are found anew
 each time, with a little noise on its key: predicted expressions are never quite on one that was seen.
 
-Shape suffixes: B samples of L frames, N = B * L, k found slots, M slots, S canvas, P patch.
+Shape suffixes: B samples of L frames, N = B * L, k found slots, M slots, S canvas.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from models.canvas.mask import GUARD
-from models.canvas.places import mouth_box
 from models.losses import Perception
 from models.memface.config_renderer import RendererConfig
 from models.memface.losses_renderer import drawing, judged, of_mouth, telling
-from models.memface.network_renderer import Renderer, conditions
+from models.memface.network_renderer import Found, Renderer, conditions, laid_over
 from models.memory.explicit import excluded, first_temperature
-from models.memory.reading import found
+from models.memory.reading import found, posed
 from models.methods import Turn
 from models.networks import PatchDiscriminator
 from models.networks.blocks import pictures_in
@@ -29,7 +28,9 @@ from models.training import HELD_OUT, TRAIN, Bundle, Plan, device_of, load_netwo
 
 __all__ = ["RENDERER_ARRAYS", "RendererTrainee"]
 
-RENDERER_ARRAYS = ("target", "mask", "mesh", "cover", "key", "slot_keys", "slot_patches", "slot_rows")
+_SHOWN = ("mesh", "cover", "corner", "share")  # what is seen of a frame's expression
+_REMEMBERED = ("point", "turn", "key", "slot_keys", "slot_patches", "slot_rows")
+RENDERER_ARRAYS = ("target", "mask", *_SHOWN, *_REMEMBERED)
 _SPREADS = (0, 0, 2, 4, 8)  # pixels of 128 that a batch hides beyond the mask and its guard
 _JUDGED = 64  # held-out frames that are looked at
 _AT_ONCE = 8
@@ -63,7 +64,7 @@ class RendererTrainee:
             return
         rows = self.bundle.rows(TRAIN)
         rows = rows[:: max(len(rows) // 512, 1)]
-        distances = self._slots.find(rows, self._slots.keys_of(rows))[0]
+        distances = self._slots.find(rows, self._slots.asked(rows))[0]
         with torch.no_grad():
             self.renderer.temperature.fill_(float(np.log(first_temperature(distances))))
 
@@ -88,20 +89,21 @@ class RendererTrainee:
         rows = (self._windows[picked, 0][:, None] + np.arange(length)).reshape(-1)
         told = _shifted(rows, self._windows[picked], length, self.config.shifted, draw)
         noise = torch.randn(count * length, self._slots.width, generator=draw)
-        keys = self._slots.keys_of(told) + self.config.key_noise_mm * noise
-        out = self._material(rows, told, keys)
+        asked = self._slots.asked(told, self.config.key_noise_mm * noise)
+        out = self._material(rows, told, asked)
         hide = int(torch.randint(len(_SPREADS), (1,), generator=draw))
         pixels = round(_SPREADS[hide] * self.config.side / 128)
         out["spread"] = torch.full((count * length,), pixels)
         return {name: value.unflatten(0, (count, length)) for name, value in out.items()}
 
-    def _material(self, rows: np.ndarray, told: np.ndarray, keys: Tensor) -> dict[str, Tensor]:
+    def _material(self, rows: np.ndarray, told: np.ndarray, asked: Tensor) -> dict[str, Tensor]:
         """Truth of `rows` (N,), and the expression of `told` (N,)."""
         out = {name: self.bundle.tensor(name, rows) for name in ("target", "mask")}
-        out |= {name: self.bundle.tensor(name, told) for name in ("mesh", "cover")}
+        out |= {name: self.bundle.tensor(name, told) for name in _SHOWN}
         if self.config.memory:
-            out["distances"], slots = self._slots.find(rows, keys)
-            out["patches"] = self._slots.patches[slots]
+            out["distances"], slots = self._slots.find(rows, asked)
+            out["patches"] = self.bundle.tensor("slot_patches", slots.numpy())
+            out["points"] = self._slots.points[slots]
         return out
 
     def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -122,15 +124,11 @@ class RendererTrainee:
     def _draw(self, flat: Mapping[str, Tensor], length: int) -> Tensor:
         spread = GUARD + (int(flat["spread"][0]) if "spread" in flat else 0)
         inputs = conditions(flat["target"], flat["mask"], flat["mesh"], flat["cover"], spread)
-        if self.plan.channels_last:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        features = None
+        remembered: Found | None = None
         if self.config.memory:
-            patches = pictures_in(flat["patches"])
-            encoded = self.renderer.remember(patches.flatten(0, 1))
-            features = tuple(f.unflatten(0, patches.shape[:2]) for f in encoded)
-            features = self.renderer.read(features, flat["distances"])
-        return self.renderer(inputs, features, length)[0]
+            names = ("patches", "points", "corner", "share", "distances")
+            remembered = laid_over(*(flat[name] for name in names))
+        return self.renderer(inputs, remembered, length)[0]
 
     def _scores(self, flat: Mapping[str, Tensor], true: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
         assert self.critic is not None
@@ -150,7 +148,7 @@ class RendererTrainee:
         pixels, alike = [], []
         for start in range(0, len(windows), _AT_ONCE):
             rows = (windows[start : start + _AT_ONCE, :1] + np.arange(length)).reshape(-1)
-            flat = self._material(rows, rows, self._slots.keys_of(rows))
+            flat = self._material(rows, rows, self._slots.asked(rows))
             device = device_of(self.renderer)
             flat = {name: value.to(device) for name, value in flat.items()}
             made = self._draw(flat, length).float()
@@ -166,29 +164,30 @@ class _Slots:
     """The memory of a bundle, and which of it a row may see."""
 
     def __init__(self, bundle: Bundle, config: RendererConfig) -> None:
-        self.found, self.around = config.found, config.neighbours
-        self._all = bundle.tensor("key").flatten(1)
-        self.keys = bundle.tensor("slot_keys").flatten(1)
-        self.width = self.keys.shape[1]
+        self.found, self.around, self.turn_mm = config.found, config.neighbours, config.turn_mm
+        self._keys, self._turn = bundle.tensor("key").flatten(1), bundle.tensor("turn")
+        self.width = self._keys.shape[1]
         self.rows = bundle.tensor("slot_rows").long()
-        box = mouth_box(config.side)
-        patches = bundle["slot_patches"]
-        if patches.shape[1] != config.side:
-            raise ValueError(f"{bundle.path}: slots of {patches.shape[1]} pixels, not {config.side}")
-        self.patches = torch.from_numpy(np.ascontiguousarray(patches[:, box[0], box[1]]))
+        keys = bundle.tensor("slot_keys").flatten(1)
+        self.keys = posed(keys, self._turn[self.rows], self.turn_mm)
+        side = bundle["slot_patches"].shape[1]
+        if side != config.side:
+            raise ValueError(f"{bundle.path}: slots of {side} pixels, not {config.side}")
+        self.points = bundle.tensor("point")[self.rows]
         # What is held out is not remembered: at dubbing nothing of the speech was ever seen.
-        self._held_out = torch.zeros(len(self._all) + 1, dtype=torch.bool)
+        self._held_out = torch.zeros(len(self._keys) + 1, dtype=torch.bool)
         self._held_out[bundle.rows(HELD_OUT)] = True
 
-    def keys_of(self, rows: np.ndarray) -> Tensor:
-        return self._all[rows]
+    def asked(self, rows: np.ndarray, noise: Tensor | float = 0.0) -> Tensor:
+        """What the memory is asked for these rows."""
+        return posed(self._keys[rows] + noise, self._turn[rows], self.turn_mm)
 
-    def find(self, rows: np.ndarray, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def find(self, rows: np.ndarray, asked: Tensor) -> tuple[Tensor, Tensor]:
         """Distances (N, k + 1) and slots (N, k)."""
         at = torch.from_numpy(rows)
         hidden = excluded(at, self.rows, self.around)
         hidden |= self._held_out[at][:, None] & self._held_out[self.rows][None]
-        return found(keys, self.keys, self.found, hidden)
+        return found(asked, self.keys, self.found, hidden)
 
 
 def _windows(runs: Sequence[tuple[int, int]], length: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Conv", "Down", "Residual", "Up", "pictures_in", "pictures_out", "placed"]
+__all__ = ["Conv", "Down", "Residual", "Up", "pictures_in", "pictures_out"]
 
 _SLOPE = 0.1
 
@@ -63,13 +63,6 @@ class Up(nn.Module):
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         wide = functional.interpolate(self.narrow(x), scale_factor=2.0, mode="nearest")
         return self.refine(self.join(wide + skip))
-
-
-def placed(part: Tensor, side: int, left: float, top: float) -> Tensor:
-    """Features of a part (B, C, h, w) where it lies on the whole (B, C, side, side), zeros around it."""
-    x, y = round(left * side), round(top * side)
-    right, bottom = side - x - part.shape[-1], side - y - part.shape[-2]
-    return functional.pad(part, (x, right, y, bottom))
 
 
 def pictures_in(pictures: Tensor) -> Tensor:

@@ -90,7 +90,8 @@ def person_of(home: Home, materials: Sequence[Material], memory: Artifact | None
     kept = None
     if memory is not None:
         stored = open_memory(home, memory)
-        kept = Memory(torch.from_numpy(stored.keys), torch.from_numpy(stored.patches))
+        told = (stored.keys, stored.patches, stored.points, stored.turn)
+        kept = Memory(*(torch.from_numpy(values) for values in told))
     statistics = {name: arrays[name] for name in ("expression_mean", "expression_std")}
     return Person(arrays["identity"], arrays["texture"], kept, statistics)
 

@@ -9,7 +9,7 @@ Every row of the table draws the held-out frames onto themselves, driven by the 
 them, by the same code that dubs; whole frames are then looked at by the face mesh, truth and drawing alike.
 PSNR and SSIM are of the mouth's box on the canvas; `lips` is the mean distance of 40 lip landmarks over the
 distance of the eyes' corners, in percent; `opening` the correlation of the lips' gap; `shake` the mean second
-difference over time in the mouth's box, as a share of the truth's.
+difference over time in the mouth's box, as a share of the truth's; `sharp` the same of a Laplacian.
 """
 
 from __future__ import annotations
@@ -86,17 +86,19 @@ class Judge:
         apart = np.linalg.norm(seen - self.true, axis=-1).mean(-1) / self.lips.eyes
         gaps = [np.linalg.norm(x[:, 25] - x[:, 35], axis=1) / self.lips.eyes for x in (seen, self.true)]
         shake = [float((x[2:] - 2 * x[1:-1] + x[:-2]).abs().mean()) for x in (a, b)]
+        sharp = [float(edges(x).abs().mean()) for x in (a, b)]
         figures = [
             psnr(a, b).mean().item(),
             ssim(a, b).mean().item(),
             100 * float(np.median(apart)),
             float(np.corrcoef(*gaps)[0, 1]),
             shake[0] / shake[1],
+            sharp[0] / sharp[1],
             1e3 * spent[0] / len(self.frames),
             1e3 * spent[1] / len(self.frames),
         ]
-        told = " ".join(f"{value:>8.3f}" for value in figures[:5])
-        return f"{name:<18} {told} {figures[5]:>9.1f} {figures[6]:>9.1f}", canvases
+        told = " ".join(f"{value:>8.3f}" for value in figures[:6])
+        return f"{name:<18} {told} {figures[6]:>9.1f} {figures[7]:>9.1f}", canvases
 
     def _drawn(self, draw: Callable[[View], Drawn], view: View, spent: list[float]) -> tuple[Drawn, Tensor]:
         started = time.process_time()
@@ -108,7 +110,13 @@ class Judge:
         return drawn, pasted
 
 
-HEAD = "drawn by               PSNR     SSIM     lips  opening    shake   draw ms  paste ms"
+HEAD = "drawn by               PSNR     SSIM     lips  opening    shake    sharp   draw ms  paste ms"
+
+
+def edges(pictures: Tensor) -> Tensor:
+    """What a Laplacian sees of pictures (B, 3, H, W)."""
+    kernel = torch.tensor([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]]).expand(3, 1, 3, 3)
+    return torch.nn.functional.conv2d(pictures, kernel, groups=3)
 
 
 def judge_of(one: Material, video: Path) -> Judge:
@@ -226,12 +234,13 @@ def compare(
     person = Person(
         bundle.tensor("identity"),
         bundle.tensor("texture"),
-        Memory(torch.from_numpy(kept.keys), torch.from_numpy(kept.patches)),
+        Memory(*(torch.from_numpy(a) for a in (kept.keys, kept.patches, kept.points, kept.turn))),
         {},
     )
     order = torch.randperm(len(kept.keys), generator=torch.Generator().manual_seed(0))
     assert person.memory is not None
-    shuffled = person._replace(memory=person.memory._replace(patches=person.memory.patches[order]))
+    other = {"patches": person.memory.patches[order], "points": person.memory.points[order]}
+    shuffled = person._replace(memory=person.memory._replace(**other))
     weights, seconds = trained(config, bundle, work / "on", print)
     without = replace(config, memory=False)
     weights_off, seconds_off = trained(without, bundle, work / "off", print)

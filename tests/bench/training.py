@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from models.canvas.mesh import mesh_vertices
 from models.memface.config_renderer import renderer_config
 from models.memface.training_renderer import RendererTrainee
 from models.train import CHECKPOINT
@@ -93,6 +94,10 @@ def renderer(folder: Path) -> RendererTrainee:
     }
     arrays |= {name: np.full((rows, side, side), 255, np.uint8) for name in ("mask", "cover")}
     arrays["mask"][:, : side // 4] = 0
+    arrays["corner"] = draw.integers(0, 2000, (rows, side // 2, side // 2)).astype(np.int16)
+    arrays["share"] = draw.integers(0, 127, (rows, side // 2, side // 2, 2)).astype(np.uint8)
+    arrays["point"] = draw.random((rows, mesh_vertices(), 2), np.float32)
+    arrays["turn"] = np.zeros((rows, 3), np.float32)
     arrays["key"] = draw.normal(size=(rows, 120)).astype(np.float32)
     chosen = np.arange(0, 4 * slots, 4)
     arrays |= {"slot_keys": arrays["key"][chosen], "slot_patches": arrays["target"][chosen]}

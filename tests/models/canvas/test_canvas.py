@@ -7,8 +7,20 @@ import math
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from models.canvas import masks, matched, mesh_pictures, mouth_box, paste, places, sample
+from models.canvas import (
+    carried,
+    masks,
+    matched,
+    mesh_pictures,
+    mesh_points,
+    mouth_box,
+    paste,
+    places,
+    sample,
+)
+from models.canvas.mesh import mesh_rows
 from models.canvas.places import projected
 from models.canvas.template import light_of_shots
 from models.fit.geometry import rotation
@@ -114,7 +126,9 @@ def test_the_mesh_opens_its_mouth() -> None:
     at = lain(*told)
     expression = torch.zeros(3, 64)
     expression[:, 0] = torch.tensor([0.0, 0.6, 1.2])
-    pictures, covers = mesh_pictures(WHO, torch.zeros(80), expression, *told, torch.zeros(3, 27), at, SIDE)
+    pictures, covers, corners, _ = mesh_pictures(
+        WHO, torch.zeros(80), expression, *told, torch.zeros(3, 27), at, SIDE
+    )
     rows, columns = mouth_box(SIDE)
     hole = (covers[:, rows, columns] == 0).flatten(1).sum(1)
     assert hole[0] < hole[1] < hole[2]
@@ -124,6 +138,30 @@ def test_the_mesh_opens_its_mouth() -> None:
     )
     assert torch.equal(alone[0][0], pictures[2]), "neighbours on the tall picture do not show"
     assert torch.equal(alone[1][0], covers[2])
+    around = (slice(None), slice(10, 18), slice(8, 24))
+    assert (covers[:, ::2, ::2][around] == 0).any()
+    assert (corners[around] >= 0).all(), "for what is carried there is no hole"
+
+
+def test_a_mouth_is_carried_from_mesh_to_mesh() -> None:
+    """Pixels of a shut mouth's picture say where they are; on an open one they are at the same vertex."""
+    told = head(2)
+    at = lain(*told)
+    shut, wide = torch.zeros(2, 64), torch.zeros(2, 64)
+    wide[:, builtin().names.index("jaw_open")] = 1.0
+    seen = mesh_pictures(WHO, torch.zeros(80), wide, *told, torch.zeros(2, 27), at, SIDE)
+    there, here = (mesh_points(WHO, e, *told, at, SIDE) for e in (shut, wide))
+    line = (torch.arange(SIDE) + 0.5) / SIDE * 2 - 1
+    says = torch.stack([line.expand(SIDE, -1), line[:, None].expand(-1, SIDE), 0 * line.expand(SIDE, -1)])
+    pictures = says.expand(2, 1, -1, -1, -1)
+    found, known = carried(pictures, there[:, None], seen.corners, seen.shares)
+    own = mesh_rows(builtin().mouth)
+    grid = here[:, own][:, None] * 2 - 1
+    told_there = functional.grid_sample(found[:, 0, :2], grid, align_corners=False)[:, :, 0].transpose(1, 2)
+    assert (told_there - (there[:, own] * 2 - 1)).abs().max() < 2.5 / SIDE * 2
+    assert (told_there - (there[:, own] * 2 - 1)).abs().mean() < 0.6 / SIDE * 2
+    assert (found * (1 - known[:, None]) == 0).all()
+    assert (here[:, own] - there[:, own]).abs().max() > 0.05, "the mouth did move"
 
 
 def smooth(count: int, height: int, width: int) -> Tensor:

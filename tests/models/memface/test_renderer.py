@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.canvas import mouth_box, paste
+from models.canvas import mesh_pictures, mesh_points, mouth_box, paste, places
+from models.canvas.mesh import Meshes
 from models.memface.config_renderer import RendererConfig, renderer_config
-from models.memface.network_renderer import Renderer, conditions
+from models.memface.network_renderer import Renderer, conditions, laid_over
 from models.memface.painter import Painter
 from models.memface.training_renderer import RENDERER_ARRAYS, RendererTrainee
 from models.methods import Fit, Memory, Motion, Person, Template, View
@@ -25,6 +26,19 @@ from models.training.engine import train
 
 FRAMES, SIDE, SLOTS = 48, 64, 12
 CONFIG = renderer_config("smoke")
+
+
+def meshes(opening: np.ndarray) -> tuple[Meshes, Tensor]:
+    """Of a head that stands still and opens its mouth so far (T,)."""
+    frames, jaw = len(opening), builtin().names.index("jaw_open")
+    met = template(frames)
+    still = Fit(*(values[:1].expand(frames, -1) for values in met.fit))
+    expression = torch.zeros(frames, 64)
+    expression[:, jaw] = torch.from_numpy(opening)
+    who, pose = torch.zeros(80), (still.rotation, still.translation, still.camera)
+    at = places(who, *pose, met.shot, met.seen, 25.0, SIDE)
+    seen = mesh_pictures(who, who, expression, *pose, still.light, at, SIDE)
+    return seen, mesh_points(who, expression, *pose, at, SIDE)
 
 
 def rows(seed: int = 0) -> dict[str, np.ndarray]:
@@ -44,11 +58,16 @@ def rows(seed: int = 0) -> dict[str, np.ndarray]:
     key = np.zeros((FRAMES, 120), np.float32)
     key[:, ::3] = 10 * opening[:, None] + 0.05 * draw.standard_normal((FRAMES, 40))
     slots = np.sort(draw.choice(FRAMES - 8, SLOTS, replace=False))
+    seen, points = meshes(opening)
     return {
         "target": target,
         "mask": mask,
         "mesh": mesh,
         "cover": cover,
+        "corner": seen.corners.numpy(),
+        "share": seen.shares.numpy(),
+        "point": points.numpy(),
+        "turn": np.zeros((FRAMES, 3), np.float32),
         "key": key,
         "slot_keys": key[slots],
         "slot_patches": target[slots],
@@ -98,7 +117,7 @@ def test_no_row_is_given_its_own_picture_or_a_neighbours(tmp_path: Path) -> None
     held_out = set(made.rows(HELD_OUT).tolist())
     for split in (TRAIN, HELD_OUT):
         asked = made.rows(split)
-        distances, which = slots.find(asked, slots.keys_of(asked))
+        distances, which = slots.find(asked, slots.asked(asked))
         seen = np.where(np.isfinite(distances[:, :-1].numpy()), slots.rows[which].numpy(), -99)
         assert (np.abs(seen - asked[:, None]) > 5).all()
         if split == HELD_OUT:
@@ -164,7 +183,9 @@ def person(memory: bool = True) -> Person:
         builtin().mouth_vertices(np.zeros(80, "f4"), 0.3 * torch.randn(9, 64, generator=draw).numpy())
     )
     patches = torch.randint(0, 256, (9, 48, 48, 3), generator=draw).to(torch.uint8)
-    return Person(torch.zeros(80), torch.zeros(80), Memory(mouths, patches) if memory else None, {})
+    _, points = meshes(np.linspace(0, 1, 9).astype("f4"))
+    kept = Memory(mouths, patches, points, torch.zeros(9, 3))
+    return Person(torch.zeros(80), torch.zeros(80), kept if memory else None, {})
 
 
 def template(frames: int = 10) -> Template:
@@ -249,8 +270,27 @@ def test_memory_is_needed_and_used() -> None:
     met, shown = template(), pictures()
     one.meet(met)
     with_it = one.draw(view(met, shown)).patches
-    one._bank = tuple(level.flip(0) for level in one._bank)
+    assert one._slots is not None
+    one._slots._patches = one._slots._patches.flip(0)
     assert not torch.equal(one.draw(view(met, shown)).patches, with_it)
+
+
+def test_a_slot_that_is_not_there_is_not_shown() -> None:
+    """Found in fewer places than are read, a slot may stand for the very frame that is drawn."""
+    made = {name: torch.from_numpy(value[:2]) for name, value in rows().items()}
+    patches, points = (
+        made["target"][:, None].expand(-1, 2, -1, -1, -1),
+        made["point"][:, None].expand(-1, 2, -1, -1),
+    )
+    distances = torch.tensor([[0.1, torch.inf, torch.inf], [torch.inf] * 3])
+    seen = laid_over(patches, points, made["corner"], made["share"], distances)
+    assert seen.pictures[0, 0].abs().max() > 0.1
+    assert (seen.pictures[0, 1] == 0).all()
+    assert (seen.pictures[1] == 0).all()
+    network = Renderer(CONFIG)
+    told = [made[name] for name in ("target", "mask", "mesh", "cover")]
+    with torch.no_grad():
+        assert torch.isfinite(network(conditions(*told), seen)[0]).all()
 
 
 def test_bytes_there_and_back() -> None:
