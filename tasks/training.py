@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from torch import Tensor
 
+from models.losses.vgg import VARIABLE, vgg_digest
 from models.methods import METHODS, Method, Stage, find_method
 from models.train import CHECKPOINT, train_bundle
 from models.training import About, Bundle, read_checkpoint, read_told
@@ -177,6 +178,7 @@ def _planned(
         "seed": options.seed,
         "held_out": options.cut.held_out,
         "seconds": options.cut.seconds,
+        **_perception(method, stage),
     }
     raw = (RawSource("general weights", general.sha256, general.path.name),) if general else ()
     recipe = Recipe("checkpoint", "train", VERSION, parameters, inputs, raw)
@@ -191,6 +193,17 @@ def _planned(
         recipe=bundle_recipe(recipe),
     )
     return TrainedStage(stage, about, recipe, options.cut, general.path if general else None)
+
+
+def _perception(method: Method, stage: Stage) -> dict[str, Any]:
+    """The user's own VGG, for stages that look through it; recipes without one are as they were."""
+    if stage.name not in getattr(method, "perceives", ()):
+        return {}
+    try:
+        digest = vgg_digest()
+    except ValueError as error:
+        raise RequestError(str(error), where=VARIABLE, do="correct or unset it") from error
+    return {} if digest is None else {"perception": {"vgg16": digest}}
 
 
 def bundle_recipe(recipe: Recipe) -> dict[str, Any]:

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from models.losses.vgg import VARIABLE, vgg_digest
 from models.training import read_checkpoint
 from storage.home import Home
 from storage.ledger import Ledger
@@ -18,6 +20,8 @@ from tests.flows.conftest import Shell, everything_in
 from tests.helpers.footage import keep_consent
 from tests.helpers.material_home import SCOPE, material_home
 from tests.helpers.tiny_home import TINY, at, known, refused, table, trained
+from tests.helpers.tiny_method import TinyMethod
+from tests.models.losses.test_vgg import state
 
 __all__ = ["at", "known"]
 
@@ -255,3 +259,19 @@ def test_a_checkpoint_can_be_opened_by_who_needs_it(memdub: Shell, at: Home) -> 
 def test_a_method_without_training_says_so(memdub: Shell, at: Home) -> None:
     assert memdub("train", "anna", "--method", "nearest") == 0, memdub.err
     assert "nothing to train: nearest" in memdub.out
+
+
+def test_the_users_vgg_is_part_of_the_recipe_of_stages_that_look_through_it(
+    memdub: Shell, at: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = trained(memdub)[0]["id"]
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing.pth"))
+    assert trained(memdub)[0]["id"] == plain, "a stage that does not look is what it was"
+    monkeypatch.setattr(TinyMethod, "perceives", ("expression",), raising=False)
+    refused(memdub, "train", "anna", *TINY, line="names no file")
+    torch.save(state(), tmp_path / "vgg.pth")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "vgg.pth"))
+    made = trained(memdub)[0]
+    assert made["id"] != plain
+    told, _ = read_checkpoint(at.path(made["uri"]) / "checkpoint.safetensors")
+    assert told["recipe"]["parameters"]["perception"] == {"vgg16": vgg_digest()}
