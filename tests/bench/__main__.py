@@ -21,6 +21,7 @@ ORDER = (
     "training",
     "expression",
     "renderer",
+    "held_out",
     "dubbing",
     "kills",
 )
