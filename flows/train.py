@@ -213,6 +213,7 @@ def _gathered(
     ear = wanted_ear(home, [stage for stage in method.stages(config) if stage.personal])
     sources = heard_alike(ledger, identity, features_of(home, ledger, identity), ear)
     of = Ingredients(identity, [one.features for one in sources])
+    _forewarn(home, of, method.name, tell)
     stages = planned_stages(home, options, of)
     if any(wants_memory(one.stage) for one in stages):
         from flows.remember import remember
@@ -221,6 +222,17 @@ def _gathered(
             of = Ingredients(identity, of.features, remember(identity, home=home.url).memory)
         stages = planned_stages(home, options, of)
     return of, stages
+
+
+def _forewarn(home: Home, of: Ingredients, method: str, tell: Callable[[str], None]) -> None:
+    """What the method would want more of: said before the minutes that a training takes, and not after."""
+    from tasks.material import open_materials
+
+    for one in open_materials(home, of.features):
+        for line in one.group.attrs.get("preflight", ()):
+            name, _, lacking = str(line).partition(": ")
+            if name == method and lacking != "good":
+                tell(f"{one.clip.id}: {method} {lacking}")
 
 
 def _unextracted(home: Home, identity: str) -> list[str]:

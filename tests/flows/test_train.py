@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import zarr
 
 from models.losses.vgg import VARIABLE, vgg_digest
 from models.training import read_checkpoint
@@ -205,6 +206,22 @@ def test_features_that_are_missing_are_extracted_first(
     assert memdub("train", "anna", *TINY) != 0
     assert "extracting them first" in memdub.err
     assert "no face in any frame" in memdub.err.splitlines()[-1]
+
+
+def test_what_a_method_would_want_is_said_before_it_is_trained(
+    memdub: Shell, at: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [row] = [row for row in table(at, "artifacts") if row["kind"] == "features"]
+    group = zarr.open_group(at.path(row["uri"]) / "features.zarr", mode="r+")
+    group.attrs["preflight"] = [
+        "10.0 s in 1 shot(s)",
+        "tiny: wants a mouth of 96 px, it has 40",
+        "dinet: wants more",
+    ]
+    trained(memdub)
+    lines = memdub.err.splitlines()
+    assert [line for line in lines if "wants" in line] == [lines[0]]
+    assert "tiny wants a mouth of 96 px, it has 40" in lines[0]
 
 
 def test_several_processes_train_one_checkpoint(
