@@ -3,6 +3,7 @@
 Called by `tasks`, and by `flows` to read. Format 3, no consolidated metadata; a shard is the unit of writing.
 """
 
+from storage.clips import ending as _ending  # noqa: F401 (it hooks itself in)
 from storage.clips.catalogue import STANDARD, SYMBOLS, standard
 from storage.clips.drafts import create, discard, open_clip
 from storage.clips.group import ClipGroup
