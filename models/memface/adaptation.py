@@ -24,7 +24,8 @@ __all__ = ["Adapted", "Material", "adapt"]
 
 Runs = Sequence[tuple[int, int]]
 _MOST_MOMENTS = 3000
-_DOUBTS = (0.03, 0.1, 0.3, 1.0, 3.0)  # variance of what no sound explains, against what is explained
+# Variance of what no sound explains, against what is explained.
+_DOUBTS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 _FOLDS = 5
 _BETWEEN = 12  # rows that are left out beside a fold: they were heard by both sides
 _TRIED = 1500  # rows that tell which doubt is best

@@ -50,15 +50,12 @@ class ExpressionConfig:
     own_rate: float = 2e-5  # [ours]; [code] 5e-6 for 200 epochs
     own_steps: int = 200
     own_batch: int = 16
-    # Rows to each side without a voice that make silence, in which lips close: longer than a breath.
-    pause: int = 20
     furthest_lead: int = 8  # half rows by which a person's lips may be earlier or later than others'
 
     @property
     def halo(self) -> int:
         """Rows to each side that one row depends on."""
-        general = self.layers * self.reach + self.taps + (self.furthest_lead + 1) // 2
-        return max(general, self.pause + self.pause // 3)
+        return self.layers * self.reach + self.taps + (self.furthest_lead + 1) // 2
 
     @classmethod
     def preset(cls, name: str) -> ExpressionConfig:

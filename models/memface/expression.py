@@ -143,9 +143,6 @@ class ExpressionTrainee:
         quiet = (
             rows[loud <= loud.quantile(_QUIETEST)] if len(rows) < 1_000_000 else rows[loud.argsort()[:1000]]
         )
-        if self.personal:
-            self.net.rests.fill_(1)
-            self.net.rest.copy_(torch.stack([rest[start] for start, _ in self.runs[TRAIN]]).mean(0))
         return rest, self.speech[quiet]
 
     # What the engine asks -------------------------------------------------------------------------------

@@ -2,8 +2,7 @@
 
     expression = mean + scale * (decode(Q + memory(Q)) + moments(sound)),  Q = encode(speech) + positions
 
-`moments` are a person's (`models.memface.moments`); general weights have none. Where nobody has spoken for a
-while a person's lips are closed as that person closes them.
+`moments` are a person's (`models.memface.moments`); general weights have none.
 Every layer sees a few rows to each side, so that an hour needs no more memory than a second; positions are
 sinusoids that begin anew after a period without a seam. Rows are 25 a second, each with two of the sound's.
 
@@ -93,8 +92,6 @@ class ExpressionNet(nn.Module):
     scale: Tensor
     lead: Tensor
     chosen: Tensor
-    rest: Tensor
-    rests: Tensor
 
     def __init__(self, config: ExpressionConfig, chosen: Tensor, rows: int = 0, moments: int = 0) -> None:
         super().__init__()
@@ -111,9 +108,6 @@ class ExpressionNet(nn.Module):
         self.register_buffer("scale", torch.ones(EXPRESSION))
         # Half rows by which what was learned in general reads the sound later; a person's own.
         self.register_buffer("lead", torch.zeros((), dtype=torch.int64))
-        # A person's closed lips, standardised, and whether they are known.
-        self.register_buffer("rest", torch.zeros(EXPRESSION))
-        self.register_buffer("rests", torch.zeros((), dtype=torch.int64))
         self.moments = Moments(2 * FEATURES, BANDS, EXPRESSION, rows, moments)
 
     @property
@@ -167,16 +161,7 @@ class ExpressionNet(nn.Module):
         found = self.general(speech, valid, first)
         if len(self.moments):
             found = found + self.moments(self.heard(speech, valid, mel))
-        if int(self.rests):
-            found = found + self.calm(speech, valid)[..., None] * (self.rest - found)
         return found * self.chosen
-
-    def calm(self, speech: Tensor, valid: Tensor) -> Tensor:
-        """(B, T): 1 where nobody has spoken for some rows and nobody will, fading in and out."""
-        pause, fade = self.config.pause, self.config.pause // 3
-        spoken = (speech[..., VOICE].amax(-1) > 0.5).float() * valid
-        around = functional.pad(spoken, (pause + fade, pause + fade))
-        return 1 - functional.avg_pool1d(functional.max_pool1d(around, 2 * pause + 1, 1), 2 * fade + 1, 1)
 
     def general(self, speech: Tensor, valid: Tensor, first: Tensor) -> Tensor:
         """The same without moments, of all coefficients."""

@@ -1,6 +1,7 @@
 """Lips that close when nobody speaks: how far motion counts at each moment, and the mouth at rest.
 
-Pure functions; called by `tasks.dubbing.motion`. Pauses between words belong to speech and are left alone.
+Pure functions; called by `tasks.dubbing.motion`. Pauses between words and for breath belong to speech
+and are left alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ F32 = NDArray[np.float32]
 MOUTH = ("jaw", "lips")
 _RATE = 50.0
 _SPEAKS = 0.5
-_LONG_S = 0.4  # shorter pauses are speech
+_LONG_S = 1.0  # shorter pauses belong to speech: people breathe in them, and not all shut their lips
 _EDGE_S = 0.12  # a pause at either end of the sound is one from here on
 _BEFORE_S, _AFTER_S, _EASE_S = 0.10, 0.14, 0.16
 # Inner upper and lower lip in the middle, in the model's mouth vertices: two rings of 20.

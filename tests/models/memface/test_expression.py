@@ -17,7 +17,7 @@ from models.memface.config_expression import PRESETS, ExpressionConfig
 from models.memface.expression import NETWORK, ExpressionTrainee, load_expression, new_expression, used_to
 from models.memface.listening import at_halves, listen, paired
 from models.memface.losses_expression import opening_of
-from models.memface.network_expression import BANDS, SLIDING, VOICE, ExpressionNet, even
+from models.memface.network_expression import BANDS, SLIDING, ExpressionNet, even
 from models.memory.implicit import ImplicitMemory
 from models.methods import Heard, Trainee
 from models.morphable.builtin import builtin
@@ -454,17 +454,3 @@ def test_silence_closes_the_lips_and_an_open_vowel_parts_them() -> None:
     wanted = performance.expressions[: len(gap), 0]
     assert np.corrcoef(gap[: len(wanted)].numpy(), wanted)[0, 1] > 0.7
     assert SILENCE in performance.phonemes
-
-
-def test_long_silence_closes_a_persons_lips_and_short_pauses_do_not(tmp_path: Path, general: Trained) -> None:
-    own = ExpressionTrainee(QUICK, bundle_of(tmp_path, QUICK, rows=600), general.best.tensors).net.eval()
-    pause = own.config.pause
-    speech = torch.zeros(1, 300, 2, 31)
-    speech[..., VOICE] = 1.0
-    speech[:, 100:180, :, VOICE] = speech[:, 250 : 250 + pause, :, VOICE] = 0
-    calm = own.calm(speech, torch.ones(1, 300))[0]
-    assert (calm[100 + pause + pause // 3 : 180 - pause - pause // 3] == 1).all()
-    assert (calm[:100] == 0).all()
-    assert (calm[200 : 300 - pause - pause // 3] == 0).all()
-    found = own(speech, torch.ones(1, 300), torch.zeros(1, dtype=torch.int64))[0]
-    torch.testing.assert_close(found[140], own.rest * own.chosen)
