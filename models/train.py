@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from models.training.checkpoint import write_checkpoint
 from models.training.devices import Place, opened
 from models.training.engine import Paused, Progress, Trained, fingerprint_of, train
 
-__all__ = ["CHECKPOINT", "main", "train_bundle"]
+__all__ = ["CHECKPOINT", "main", "run", "train_bundle"]
 
 CHECKPOINT = "checkpoint.safetensors"
 # Points of a curve in a checkpoint's header: enough to see its shape.
@@ -174,9 +174,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-if __name__ == "__main__":
-    status = main()
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The command as a process of its own, which ends with its status."""
+    status = main(arguments)
     if "WORLD_SIZE" not in os.environ:
         sys.exit(status)
-    # torchrun takes any status but 0 as a crash of the whole machine and prints a page about it.
-    sys.exit(0 if status in (0, 130) else status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads of gloo that still look for Python while it is taken down abort the process, now and then. All
+    # is written; and torchrun takes any status but 0 as a crash of the machine and prints a page about it.
+    os._exit(0 if status in (0, 130) else status)
+
+
+if __name__ == "__main__":
+    run()

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -33,6 +33,9 @@ __all__ = ["HELD_OUT", "TRAIN", "About", "Bundle", "Segment", "filling_bundle", 
 TRAIN, HELD_OUT = "train", "held_out"
 _HEADER = "memdub.bundle"
 _START = "start/"
+_SUM, _UNSEALED = "memdub.crc32", "00000000"
+_SEAL = f'"{_SUM}": "'.encode()
+_BLOCK = 1 << 24
 _TYPES = {
     "F64": "<f8",
     "F32": "<f4",
@@ -169,6 +172,7 @@ def filling_bundle(
             file.flush()
             yield _writable(file.fileno(), len(header), shapes)
             file.flush()
+            _seal(file, header)
             os.fsync(file.fileno())
         beside.replace(target)
     finally:
@@ -186,7 +190,7 @@ def _layout(shapes: Mapping[str, tuple[Sequence[int], Any]]) -> Iterator[tuple[s
 
 
 def _header(about: About, shapes: Mapping[str, tuple[Sequence[int], Any]]) -> tuple[bytes, int]:
-    told: dict[str, Any] = {"__metadata__": {_HEADER: about.as_json()}}
+    told: dict[str, Any] = {"__metadata__": {_HEADER: about.as_json(), _SUM: _UNSEALED}}
     stop = 0
     for name, start, stop in _layout(shapes):
         shape, dtype = shapes[name]
@@ -198,6 +202,24 @@ def _header(about: About, shapes: Mapping[str, tuple[Sequence[int], Any]]) -> tu
     text = json.dumps(told).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text, stop
+
+
+def _seal(file: BinaryIO, header: bytes) -> None:
+    """Writes the sum of all bytes into the header: bundles travel, and a flipped bit would be learned."""
+    total = zlib.crc32(header)
+    file.seek(len(header))
+    while block := file.read(_BLOCK):
+        total = zlib.crc32(block, total)
+    file.seek(header.index(_SEAL) + len(_SEAL))
+    file.write(f"{total:08x}".encode())
+    file.flush()
+
+
+def _is_sealed(header: bytes, body: memoryview, told: str) -> bool:
+    total = zlib.crc32(header.replace(_SEAL + told.encode(), _SEAL + _UNSEALED.encode()))
+    for at in range(0, len(body), _BLOCK):
+        total = zlib.crc32(body[at : at + _BLOCK], total)
+    return f"{total:08x}" == told
 
 
 def _writable(
@@ -228,6 +250,10 @@ def _open(path: Path) -> tuple[dict[str, Any], int, mmap.mmap]:
     if 8 + count + stop != len(whole):
         what = f"holds {len(whole)} bytes where its header promises {8 + count + stop}"
         raise ValueError(f"{path}: {what}; it was cut short: copy or export it again")
+    told = header.get("__metadata__", {}).get(_SUM)
+    # Bundles of other hands have no sum.
+    if told is not None and not _is_sealed(whole[: 8 + count], memoryview(whole)[8 + count :], told):
+        raise ValueError(f"{path}: its content was changed; copy or export it again")
     return header, 8 + count, whole
 
 

@@ -42,6 +42,18 @@ def test_anyone_with_safetensors_can_read_a_bundle(tmp_path: Path) -> None:
     assert not bundle["rows"].flags.writeable
 
 
+@pytest.mark.parametrize("where", ["header", "body"])
+def test_a_changed_bit_is_noticed(tmp_path: Path, where: str) -> None:
+    chance = np.random.default_rng(0)
+    path = write_bundle(tmp_path / "b", ABOUT, {"start/net/weight": chance.normal(size=(40, 40))})
+    Bundle(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"size") + 2 if where == "header" else -5000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"content was changed; copy or export it again"):
+        Bundle(path)
+
+
 def test_segments_and_rows_are_those_of_the_split(tmp_path: Path) -> None:
     runs = (
         Segment("a", 0, 3, 25.0, TRAIN),

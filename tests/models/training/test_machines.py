@@ -73,8 +73,8 @@ import sys, torch
 torch.set_num_threads(1)
 from tests.helpers import tiny_method
 tiny_method.register()
-from models.train import main
-sys.exit(main(sys.argv[1:]))
+from models.train import run
+run(sys.argv[1:])
 """
 
 
