@@ -24,7 +24,7 @@ class RendererConfig:
     turn_mm: float = 10.0  # what a radian of the head's turn counts beside millimetres of the mouth
     recurrent: bool = False
     window: int = 1  # frames that are trained together
-    neighbours: int = 10  # frames on either side of one that may not be its memory
+    neighbours: int = 25  # frames on either side of one that may not be its memory
     rate: float = 8e-4
     mouth: float = 4.0  # the mouth's weight in a mask of weight 1
     around: float = 0.15  # and that of what is not masked

@@ -41,7 +41,7 @@ class MemFace:
     """See `models.methods.Method`."""
 
     name = "memface"
-    version = 3
+    version = 4
 
     def config(self, preset: str) -> MemFaceConfig:
         # The expression network is one size: a canvas of 512 pixels asks nothing more of it.

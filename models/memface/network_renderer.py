@@ -1,9 +1,9 @@
 """The renderer: a masked frame, the mesh of the wanted expression and remembered mouths become a face.
 
 A U-Net. The paper adds features of remembered mouths at the bottleneck; here the mesh of a remembered frame
-and that of the wanted one say exactly where each remembered pixel belongs, so mouths are carried there first,
-enter beside the frame itself, and may be shown as they are: the network says pixel by pixel how much of what
-it draws and of each slot is seen. Over time a ConvLSTM keeps the bottleneck (`recurrent`).
+and that of the wanted one say exactly where each remembered pixel belongs, so mouths are carried there first
+and enter beside the frame itself: each alone, and all together by how near they are. Over time a ConvLSTM
+keeps the bottleneck (`recurrent`).
 
 Shape suffixes: B batch, L frames of a window, N = B * L, k found slots, S canvas.
 """
@@ -66,7 +66,7 @@ class Renderer(nn.Module):
         widths, norm = config.widths, config.norm
         self.config = config
         self.found = config.found if config.memory else 0
-        into = _INPUTS + (1 + 3 * self.found if self.found else 0)
+        into = _INPUTS + (1 + 3 + 3 * self.found if self.found else 0)
         self.stem = nn.Sequential(Conv(into * _HALVED**2, widths[0], norm=norm), Residual(widths[0], norm))
         pairs = list(itertools.pairwise(widths))
         self.downs = nn.ModuleList(Down(a, b, norm, config.residuals) for a, b in pairs)
@@ -74,8 +74,7 @@ class Renderer(nn.Module):
         self.over_time = ConvLSTM(widths[-1], widths[-1]) if config.recurrent else None
         self.middle = Residual(widths[-1], norm)
         self.ups = nn.ModuleList(Up(b, a, norm, config.residuals) for a, b in reversed(pairs))
-        drawn = 3 + (1 + self.found if self.found else 0)
-        self.out = nn.Conv2d(widths[0], drawn * _HALVED**2, 3, 1, 1)
+        self.out = nn.Conv2d(widths[0], 3 * _HALVED**2, 3, 1, 1)
 
     def forward(
         self,
@@ -86,8 +85,7 @@ class Renderer(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Pictures (N, 3, S, S) of inputs (N, 8, S, S), windows of `length` frames; the state after them."""
         if remembered is not None:
-            shown = (remembered.pictures.flatten(1, 2), remembered.known)
-            inputs = torch.cat([inputs, *(part.to(inputs.dtype) for part in shown)], 1)
+            inputs = torch.cat([inputs, self._shown(remembered).to(inputs.dtype)], 1)
         inputs = inputs.contiguous(memory_format=self._layout(inputs))
         x = self.stem(functional.pixel_unshuffle(inputs, _HALVED))
         skips = [x]
@@ -100,17 +98,14 @@ class Renderer(nn.Module):
         x = self.middle(x)
         for up, skip in zip(self.ups, reversed(skips[:-1]), strict=True):
             x = up(x, skip)
-        drawn = functional.pixel_shuffle(self.out(x), _HALVED).float()
-        return (drawn if remembered is None else self._shown(drawn, remembered)), state
+        return functional.pixel_shuffle(self.out(x), _HALVED), state
 
     def _layout(self, inputs: Tensor) -> torch.memory_format:
         flat = self.config.plan.channels_last
         return torch.channels_last if flat else torch.contiguous_format
 
-    def _shown(self, drawn: Tensor, remembered: Found) -> Tensor:
-        """Pixel by pixel either what was drawn or what was remembered, nearer slots first."""
+    def _shown(self, remembered: Found) -> Tensor:
+        """What enters of it: known pixels, slots by how near they are, and each slot."""
         weights = blend(remembered.distances, self.temperature.float().exp())
-        # A slot that gives way to another has no weight by then: over time nothing jumps.
-        liking = drawn[:, 4:] + weights.clamp(min=1e-9).log()[..., None, None]
-        share = torch.cat([drawn[:, 3:4], liking], 1).softmax(1)[:, 1:, None] * remembered.known[:, None]
-        return drawn[:, :3] * (1 - share.sum(1)) + (share * remembered.pictures).sum(1)
+        mixed = torch.einsum("nk,nkcij->ncij", weights, remembered.pictures)
+        return torch.cat([remembered.known, mixed, remembered.pictures.flatten(1, 2)], 1)

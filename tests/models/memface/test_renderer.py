@@ -25,7 +25,7 @@ from models.training.devices import opened
 from models.training.engine import train
 
 FRAMES, SIDE, SLOTS = 48, 64, 12
-CONFIG = renderer_config("smoke")
+CONFIG = replace(renderer_config("smoke"), neighbours=5)
 
 
 def meshes(opening: np.ndarray) -> tuple[Meshes, Tensor]:
