@@ -95,9 +95,19 @@ def wider(hidden: Tensor, pixels: int) -> Tensor:
     """Masks (B, 1, S, S) of 0 and 1 with this many pixels around them."""
     if pixels < 1:
         return hidden
-    reach = 2 * pixels + 1
-    rows = functional.max_pool2d(hidden, (reach, 1), 1, (pixels, 0))
-    return functional.max_pool2d(rows, (1, reach), 1, (0, pixels))
+    return _most(_most(hidden, pixels, 2), pixels, 3)
+
+
+def _most(values: Tensor, pixels: int, axis: int) -> Tensor:
+    """The largest value at most so many pixels away; windows double, which a pooling layer's do not."""
+    around = (0, 0, pixels, pixels) if axis == 2 else (pixels, pixels)
+    values, width, wanted = functional.pad(values, around), 1, 2 * pixels + 1
+    while width < wanted:
+        step = min(width, wanted - width)
+        length = values.shape[axis] - step
+        values = torch.maximum(values.narrow(axis, 0, length), values.narrow(axis, step, length))
+        width += step
+    return values
 
 
 def guard_of(places: Tensor) -> int:
