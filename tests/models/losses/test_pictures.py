@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.losses import Perception, fooled, psnr, ssim, told_apart, weighted_l1
-from models.networks import ConvLSTM, PatchDiscriminator, placed
+from models.networks import ConvLSTM, PatchDiscriminator
 
 
 def picture(seed: int = 0) -> Tensor:
@@ -90,10 +90,3 @@ def test_a_state_goes_on() -> None:
     rest, _ = memory(x[:, 2:], state)
     assert torch.allclose(torch.cat([first, rest], 1), whole, atol=1e-6)
     assert isinstance(memory, nn.Module)
-
-
-def test_parts_lie_where_they_belong() -> None:
-    whole = placed(torch.ones(1, 2, 4, 4), 8, 0.25, 0.25)
-    assert whole.shape == (1, 2, 8, 8)
-    assert whole[..., 2:6, 2:6].min() == 1
-    assert whole.sum() == 32
