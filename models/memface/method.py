@@ -41,7 +41,8 @@ class MemFace:
     """See `models.methods.Method`."""
 
     name = "memface"
-    version = 4
+    version = 5
+    perceives = ("renderer",)
 
     def config(self, preset: str) -> MemFaceConfig:
         # The expression network is one size: a canvas of 512 pixels asks nothing more of it.

@@ -1,9 +1,9 @@
 """The renderer: a masked frame, the mesh of the wanted expression and remembered mouths become a face.
 
-A U-Net. The paper adds features of remembered mouths at the bottleneck; here the mesh of a remembered frame
-and that of the wanted one say exactly where each remembered pixel belongs, so mouths are carried there first
-and enter beside the frame itself: each alone, and all together by how near they are. Over time a ConvLSTM
-keeps the bottleneck (`recurrent`).
+A U-Net. The mesh of a remembered frame and that of the wanted one say exactly where each remembered pixel
+belongs, so mouths are carried there first. They are then encoded, mixed by how near they are and added at the
+bottleneck, as in the paper; and since a bottleneck of a few pixels has no room for teeth, they enter beside
+the frame as well. Over time a ConvLSTM keeps the bottleneck (`recurrent`).
 
 Shape suffixes: B batch, L frames of a window, N = B * L, k found slots, S canvas.
 """
@@ -58,6 +58,20 @@ def laid_over(patches: Tensor, points: Tensor, corners: Tensor, shares: Tensor, 
     return Found(pictures * there, known, distances)
 
 
+class _Mouths(nn.Sequential):
+    """Carried mouths (n, 3, S, S) to features of the bottleneck's size."""
+
+    def __init__(self, config: RendererConfig) -> None:
+        widths, norm = config.widths[1:], config.norm
+        pairs = itertools.pairwise(widths)
+        super().__init__(
+            nn.PixelUnshuffle(2 * _HALVED),
+            Conv(3 * (2 * _HALVED) ** 2, widths[0], norm=norm),
+            *(Conv(a, b, 3, 2, norm) for a, b in pairs),
+            nn.Conv2d(widths[-1], widths[-1], 1),
+        )
+
+
 class Renderer(nn.Module):
     """See the module."""
 
@@ -70,6 +84,7 @@ class Renderer(nn.Module):
         self.stem = nn.Sequential(Conv(into * _HALVED**2, widths[0], norm=norm), Residual(widths[0], norm))
         pairs = list(itertools.pairwise(widths))
         self.downs = nn.ModuleList(Down(a, b, norm, config.residuals) for a, b in pairs)
+        self.mouths = _Mouths(config) if self.found else None
         self.temperature = nn.Parameter(torch.zeros(()))  # its logarithm
         self.over_time = ConvLSTM(widths[-1], widths[-1]) if config.recurrent else None
         self.middle = Residual(widths[-1], norm)
@@ -84,14 +99,18 @@ class Renderer(nn.Module):
         state: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Pictures (N, 3, S, S) of inputs (N, 8, S, S), windows of `length` frames; the state after them."""
+        weights = None
         if remembered is not None:
-            inputs = torch.cat([inputs, self._shown(remembered).to(inputs.dtype)], 1)
-        inputs = inputs.contiguous(memory_format=self._layout(inputs))
+            weights = blend(remembered.distances, self.temperature.float().exp())
+            inputs = torch.cat([inputs, _shown(remembered, weights).to(inputs.dtype)], 1)
+        inputs = inputs.contiguous(memory_format=self._layout())
         x = self.stem(functional.pixel_unshuffle(inputs, _HALVED))
         skips = [x]
         for down in self.downs:
             x = down(x)
             skips.append(x)
+        if remembered is not None and weights is not None:
+            x = x + self._encoded(remembered, weights, x.dtype)
         if self.over_time is not None:
             hidden, state = self.over_time(x.unflatten(0, (-1, length)), state)
             x = x + hidden.flatten(0, 1)
@@ -100,12 +119,19 @@ class Renderer(nn.Module):
             x = up(x, skip)
         return functional.pixel_shuffle(self.out(x), _HALVED), state
 
-    def _layout(self, inputs: Tensor) -> torch.memory_format:
+    def _encoded(self, remembered: Found, weights: Tensor, kind: torch.dtype) -> Tensor:
+        """What the mouths say at the bottleneck, by how near they are."""
+        assert self.mouths is not None
+        pictures = remembered.pictures.flatten(0, 1).to(kind).contiguous(memory_format=self._layout())
+        features = self.mouths(pictures).unflatten(0, weights.shape)
+        return torch.einsum("nk,nkcij->ncij", weights.to(features.dtype), features)
+
+    def _layout(self) -> torch.memory_format:
         flat = self.config.plan.channels_last
         return torch.channels_last if flat else torch.contiguous_format
 
-    def _shown(self, remembered: Found) -> Tensor:
-        """What enters of it: known pixels, slots by how near they are, and each slot."""
-        weights = blend(remembered.distances, self.temperature.float().exp())
-        mixed = torch.einsum("nk,nkcij->ncij", weights, remembered.pictures)
-        return torch.cat([remembered.known, mixed, remembered.pictures.flatten(1, 2)], 1)
+
+def _shown(remembered: Found, weights: Tensor) -> Tensor:
+    """What enters beside the frame: known pixels, slots by how near they are, and each slot."""
+    mixed = torch.einsum("nk,nkcij->ncij", weights, remembered.pictures)
+    return torch.cat([remembered.known, mixed, remembered.pictures.flatten(1, 2)], 1)

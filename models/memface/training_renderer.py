@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.canvas.mask import GUARD
 from models.losses import Perception
+from models.losses.vgg import perception_of
 from models.memface.config_renderer import RendererConfig
 from models.memface.losses_renderer import drawing, judged, of_mouth, telling
 from models.memface.network_renderer import Found, Renderer, conditions, laid_over
@@ -50,7 +51,7 @@ class RendererTrainee:
         self.networks: dict[str, nn.Module] = {"renderer": self.renderer}
         if self.critic is not None:
             self.networks["critic"] = self.critic
-        self.helpers: dict[str, nn.Module] = {"perception": Perception()}
+        self.helpers: dict[str, nn.Module] = {"perception": perception_of(bundle.about.recipe)}
         self.averaged = ("renderer",)
         self._slots = _Slots(bundle, config)
         self._windows = _windows(bundle.segments(TRAIN), config.window)
