@@ -52,7 +52,7 @@ SENTENCE = replace(
     "every path you see there goes back to the water.",
 )
 # Steps of the renderer's training: enough for one puppet in one light.
-PRESETS = {"smoke": {}, "cpu": {"steps": 600}, "gpu": {"steps": 4000}}
+PRESETS = {"smoke": {}, "cpu": {"steps": 1000}, "gpu": {"steps": 4000}}
 
 
 @dataclass(frozen=True)

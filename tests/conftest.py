@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from threadpoolctl import threadpool_limits
 from storage.home import Home
 
 REPOSITORY = Path(__file__).parent.parent
+
+# Tests that run in the background inherit an ignored ctrl-C, and hand it on to the commands that they
+# interrupt; a person at a terminal does not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -99,8 +99,8 @@ def test_a_terminal_that_cannot_show_a_letter(root: Path) -> None:
 # Runs a question that would take for ever, and signals itself when DuckDB is at it.
 ENDLESS = """
 import os, signal, sys, threading
-# A test run in the background inherits an ignored SIGINT; a person at a terminal does not.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+# A test run under nohup inherits an ignored SIGHUP; a person at a terminal does not.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import flows.cli.query as query
 from flows.cli import main
 real = query._answer
