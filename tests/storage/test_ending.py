@@ -13,6 +13,7 @@ import zarr
 import zarr.core.sync as inside
 {ours}
 zarr.create_array(zarr.storage.MemoryStore(), shape=(4,), dtype="f4", chunks=(2,))[:] = 1
+# Not a wait for anything: a thread that is busy for longer than Zarr waits is the fault itself.
 inside.loop[0].call_soon_threadsafe(time.sleep, 0.5)
 """
 
