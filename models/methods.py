@@ -11,8 +11,7 @@ a memory, S side of a canvas, P side of a patch, H, W a picture's height and wid
 What is told of sound and faces never carries pixels of the truth: leaks are kept out at the bundle.
 Refinements worth knowing:
 - `Method.version` is part of every checkpoint's recipe; `config_from` reads what headers hold.
-- `Stage.general` names bundled weights to start from, which travel inside the bundle; `Stage.side` is the
-  side of its canvases, or else the configuration has it as NAME OF THE STAGE -> "side".
+- `Stage.general` names bundled weights to start from, which travel inside the bundle.
 - `Speaker.meet` hears of the whole template before it draws: a canvas has one scale a shot.
 - `View.run` changes where the picture jumps: whoever keeps a state over frames begins it anew there.
 - `Trainee.helpers` are moved to the device with the networks, but neither trained nor saved.

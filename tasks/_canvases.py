@@ -66,7 +66,7 @@ def write_canvases(
     """The bundle at `path`: target, mask, mesh and what is seen of it, key, and the memory's slots."""
     segments = _segments(materials, cut)
     require_material(segments)
-    rows, side = segments[-1].stop, _side(stage, about)
+    rows, side = segments[-1].stop, stage.side
     clips_of = [_clip(one, more, segments, side) for one in materials]
     slots = _slots(home, memory, clips_of) if "slot_keys" in stage.arrays else None
     shapes = _shapes(rows, side, slots) | {n: (v.shape, v.dtype) for n, v in more.items()}
@@ -81,16 +81,6 @@ def write_canvases(
                     progress(done, rows)
         if slots is not None:
             _fill_slots(views, slots)
-
-
-def _side(stage: Stage, about: About) -> int:
-    """Pixels of a canvas: the stage says so, or the part of the configuration that has its name."""
-    side = stage.side or about.config.get(stage.name, {}).get("side", 0)
-    if not side:
-        raise RequestError(
-            f"{about.method} does not say how large its canvases are", do="report this as a bug"
-        )
-    return int(side)
 
 
 def _segments(materials: Sequence[Material], cut: Cut) -> list[Segment]:

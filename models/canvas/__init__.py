@@ -7,8 +7,8 @@ Only the built-in morphable model is meant: its vertices say where the lower fac
 
 from models.canvas.carry import carried
 from models.canvas.mask import masks
+from models.canvas.matched import matched
 from models.canvas.mesh import mesh_pictures, mesh_points
-from models.canvas.paste import matched, paste
 from models.canvas.places import MOUTH_BOX, mouth_box, places
 from models.canvas.sample import sample
 
@@ -20,7 +20,6 @@ __all__ = [
     "mesh_pictures",
     "mesh_points",
     "mouth_box",
-    "paste",
     "places",
     "sample",
 ]

@@ -31,18 +31,14 @@ from models.training.devices import device_of
 __all__ = [
     "ARRAYS",
     "NETWORK",
-    "PEOPLES_LEAD",
     "ExpressionTrainee",
     "listen",
     "load_expression",
     "new_expression",
-    "used_to",
 ]
 
 ARRAYS = ("speech", "expression", "trust", "identity")
 NETWORK = "expression"
-# People's lips part 40 ms earlier than puppets' do, of whom general weights know.
-PEOPLES_LEAD = 2
 _OPENING_AT_REST = 0.1  # share of rows, those with the narrowest lips, that tell what closed lips are
 _QUIETEST = 0.03
 
@@ -62,15 +58,6 @@ def load_expression(config: ExpressionConfig, tensors: Mapping[str, Tensor]) -> 
     net = new_expression(config, 0, *(0 if one is None else len(one) for one in told))
     load_network(net, NETWORK, tensors)
     return net.eval()
-
-
-def used_to(net: ExpressionNet, mean: Tensor, deviation: Tensor, lead: int = PEOPLES_LEAD) -> ExpressionNet:
-    """General weights with the mean and, within bounds, the deviations of a person's own expressions."""
-    net.lead.fill_(lead)
-    gain = (deviation / net.scale.clamp(min=1e-6)).clamp(0.5, 2.0)
-    net.mean.copy_(mean)
-    net.scale.mul_(gain)
-    return net
 
 
 class ExpressionTrainee:

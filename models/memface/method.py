@@ -57,7 +57,7 @@ class MemFace:
     def stages(self, config: MemFaceConfig) -> tuple[Stage, ...]:
         return (
             Stage("expression", True, (*ARRAYS, "mel"), "memface_expression"),
-            Stage("renderer", True, RENDERER_ARRAYS),
+            Stage("renderer", True, RENDERER_ARRAYS, side=config.renderer.side),
         )
 
     def trainee(

@@ -30,7 +30,7 @@ import torch
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from models.canvas import mouth_box, paste, sample
+from models.canvas import mouth_box, sample
 from models.losses import psnr, ssim
 from models.memface.config_renderer import RendererConfig, renderer_config
 from models.memface.expression import listen, load_expression
@@ -51,6 +51,7 @@ from tasks.extract import video_of
 from tasks.material import Cut, Material, open_materials
 from tasks.remember import RememberOptions, features_of, open_memory, remember
 from tests.bench.renderer_people import Lips, prepared, template_of, view_of, wanted_by
+from tests.helpers.pasted import paste
 
 HELD_OUT = 0.2
 BLOCK = 16

@@ -16,7 +16,6 @@ from models.canvas import (
     mesh_pictures,
     mesh_points,
     mouth_box,
-    paste,
     places,
     sample,
 )
@@ -25,6 +24,7 @@ from models.canvas.places import projected
 from models.canvas.template import light_of_shots
 from models.fit.geometry import rotation
 from models.morphable.builtin import builtin
+from tests.helpers.pasted import paste
 
 SIDE, RATE = 64, 25.0
 WHO = torch.zeros(80)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.memface.config_expression import ExpressionConfig
-from models.memface.expression import NETWORK, ExpressionTrainee, load_expression, used_to
+from models.memface.expression import NETWORK, ExpressionTrainee, load_expression
 from models.memface.listening import paired
 from models.methods import Trainee
 from models.training import HELD_OUT, TRAIN, About, Bundle, Segment, write_bundle
@@ -199,16 +199,6 @@ def test_an_adapted_network_is_loaded_as_it_was_saved(tmp_path: Path, general: T
     tensors = {f"{NETWORK}/{name}": value for name, value in own.state_dict().items()}
     again = load_expression(QUICK, tensors)
     assert torch.equal(all_of(again, iter([sound(200)])), all_of(own, iter([sound(200)])))
-
-
-def test_general_weights_take_over_a_persons_statistics() -> None:
-    net, mean = living(mel=False), torch.linspace(-1, 1, 64)
-    before = net.scale.clone()
-    used_to(net, mean, before * torch.linspace(0.1, 5, 64))
-    assert torch.equal(net.mean, mean)
-    assert float((net.scale / before).min()) == pytest.approx(0.5)
-    assert float((net.scale / before).max()) == pytest.approx(2.0)
-    assert net.lead == 2
 
 
 def test_a_batch_depends_on_its_draw_alone(tmp_path: Path) -> None:

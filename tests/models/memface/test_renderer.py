@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.canvas import mesh_pictures, mesh_points, mouth_box, paste, places
+from models.canvas import mesh_pictures, mesh_points, mouth_box, places
 from models.canvas.mesh import Meshes
 from models.memface.config_renderer import RendererConfig, renderer_config
 from models.memface.network_renderer import Renderer, conditions, laid_over
@@ -23,6 +23,7 @@ from models.networks.blocks import pictures_in, pictures_out
 from models.training import HELD_OUT, TRAIN, About, Bundle, Plan, Segment, write_bundle
 from models.training.devices import opened
 from models.training.engine import train
+from tests.helpers.pasted import paste
 
 FRAMES, SIDE, SLOTS = 48, 64, 12
 CONFIG = replace(renderer_config("smoke"), neighbours=5)

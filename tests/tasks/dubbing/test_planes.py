@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.canvas import paste
 from models.methods import Drawn, Fit
 from storage.media import Colours, MediaWriter, VideoReader, split
 from tasks.dubbing.planes import head_box, in_colour, lay
+from tests.helpers.pasted import paste
 
 SIZE, SIDE, COUNT = (192, 128), 48, 4
 
