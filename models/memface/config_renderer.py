@@ -84,7 +84,7 @@ _PRESETS = {
             batch=8,
             averaged_steps=150,
             evaluate_every=200,
-            patience=0,
+            patience=4,  # a few seconds of footage are learned by heart long before the end
             precision="bfloat16",
             channels_last=True,
         ),
