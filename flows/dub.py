@@ -178,7 +178,7 @@ def _known(home: Home, identity: str, options: DubOptions) -> _Known:
     from tasks.training import TrainOptions, method_of, wants_memory
 
     ledger = Ledger(home.objects)
-    clips = [row["id"] for row in ledger.rows("clips").to_pylist() if row["identity"] == identity]
+    clips = [row["id"] for row in ledger.live_clips(identity)]
     if not clips:
         raise RequestError("no clips", where=identity, do="`memdub ingest` footage first")
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextvars
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -136,10 +136,11 @@ def plan(
     options: ExtractOptions | None = None,
     home: str | None = None,
     limit: int | None = None,
+    clips: Collection[str] | None = None,
 ) -> tuple[Home, Ingredients, list[Planned]]:
     """The clips of these identities (of all, without any) and what is done of each; computes nothing.
 
-    `limit` bounds those that are not done.
+    `limit` bounds those that are not done; `clips` are the only ones that count, where they are given.
     """
     place = Home(home)
     ledger = Ledger(place.objects)
@@ -149,6 +150,8 @@ def plan(
     planned: list[Planned] = []
     left = math.inf if limit is None else limit
     for row in _clips(place, ledger, identities):
+        if clips is not None and row["id"] not in clips:
+            continue
         clip = find(ledger, row["id"], row["identity"])
         if clip is None:  # it was removed since we looked
             continue
@@ -168,17 +171,21 @@ def extract(
     dask_address: str | None = None,
     home: str | None = None,
     limit: int | None = None,
+    clips: Collection[str] | None = None,
     watch: Watch = no_progress,
     tell: Callable[[str], None] | None = None,
     finished: Callable[[Outcome], None] | None = None,
 ) -> Extracted:
-    """Extract the clips of these identities; of all that have consent, without any."""
+    """Extract the live clips of these identities; of all that have consent, without any.
+
+    With `clips`, only those of them.
+    """
     if workers is not None and dask_address is not None:
         where = f"--dask-address {dask_address}"
         raise RequestError("workers of our own or a scheduler's, not both", where=where, do="leave one out")
     if dask_address == "":
         raise RequestError("no address", where="--dask-address", do="give one, as tcp://127.0.0.1:8786")
-    place, ingredients, planned = plan(identities, options=options, home=home, limit=limit)
+    place, ingredients, planned = plan(identities, options=options, home=home, limit=limit, clips=clips)
     whom = identities[0] if len(identities) == 1 else None
     asked = {"identities": list(identities), "options": (options or ExtractOptions()).__dict__}
     result = Extracted()
@@ -197,12 +204,11 @@ def extract(
 
 
 def _clips(home: Home, ledger: Ledger, identities: Sequence[str]) -> list[dict[str, Any]]:
-    """The clips' lines, in the order of their identities and of their making."""
-    rows = ledger.rows("clips").to_pylist()
+    """The live clips' lines, in the order of their identities and of their making."""
     wanted = list(dict.fromkeys(identities)) or [
         name for name in consent.identities(home) if _may(home, name)
     ]
-    chosen = [row for name in wanted for row in rows if row["identity"] == name]
+    chosen = [row for name in wanted for row in ledger.live_clips(name)]
     without = set(identities) - {row["identity"] for row in chosen}
     if without or not chosen:
         where = sorted(without)[0] if without else home.url

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.engine import call
+from flows.engine import call, card_slots, in_prefect
 from flows.ingest import Watch, no_progress
 from storage import consent
 from storage.artifacts import Artifact, find_whole
-from storage.errors import RequestError
+from storage.errors import RequestError, WorkError
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
 from storage.recipes import hash_file
@@ -88,12 +88,17 @@ def train(
     device: str = "auto",
     processes: int = 1,
     limit_minutes: float | None = None,
+    where: str | None = None,
     home: str | None = None,
     watch: Watch = no_progress,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Trained:
-    """Train what is not trained yet; stages in their order."""
+    """Train what is not trained yet; stages in their order.
+
+    `where` names a Prefect work pool that is to do it: it is waited for, and what it made is taken.
+    """
     # Heavy, and not needed to refuse a request.
+    from tasks.cards import needed
     from tasks.training import Halted, check_device, method_of, train_stage
 
     place = _allowed(home, identity)
@@ -101,13 +106,18 @@ def train(
     check_device(device)
     limit = None if limit_minutes is None else 60 * limit_minutes
     how: dict[str, Any] = {"device": device, "processes": processes, "limit_seconds": limit}
+    ledger = Ledger(place.objects)
     asked = {"identity": identity, "options": _told(options)}
     result = Trained()
-    with run(Ledger(place.objects), "train", identity=identity, arguments=asked) as this:
+    with run(ledger, "train", identity=identity, arguments=asked) as this:
         of, stages = _gathered(place, identity, options, watch, tell)
+        if where is not None:
+            _train_elsewhere(place, identity, options, where, stages, {"limit_minutes": limit_minutes}, tell)
         for number, one in enumerate(stages, 1):
             name = one.stage.name
-            with watch(f"training {name}", number, len(stages)) as bar:
+            done = find_whole(place, ledger, one.recipe, identity) is not None
+            slots = 0 if done else needed(device, processes)
+            with card_slots(slots), watch(f"training {name}", number, len(stages)) as bar:
                 told: dict[str, Any] = {"progress": _Teller(name, bar, tell), "tell": tell}
                 made = call(train_stage, place, one, of, **how, **told, name=f"train {identity} {name}")
             if isinstance(made, Halted):
@@ -115,6 +125,32 @@ def train(
                 break
             result.outcomes.append(Outcome(name, made, _metrics(place, made)))
     return result
+
+
+def _train_elsewhere(
+    home: Home,
+    identity: str,
+    options: TrainOptions,
+    pool: str,
+    stages: Sequence[TrainedStage],
+    how: dict[str, Any],
+    tell: Callable[[str], None],
+) -> None:
+    """Has a work pool make what is missing; WorkError unless it is there afterwards."""
+    ledger = Ledger(home.objects)
+
+    def missing() -> list[str]:
+        return [one.stage.name for one in stages if find_whole(home, ledger, one.recipe, identity) is None]
+
+    if not missing():
+        return
+    from flows.pools import train_in_pool
+
+    train_in_pool(pool, home, identity, options, how, tell)
+    if left := missing():
+        what = f"it finished, but stage {left[0]} is not in this home"
+        do = "see that its workers have the same MEMDUB_HOME, version and weights"
+        raise WorkError(what, where=f"--where {pool}", do=do)
 
 
 def export_bundles(
@@ -240,7 +276,7 @@ def _unextracted(home: Home, identity: str) -> list[str]:
     from tasks.remember import features_of
 
     ledger = Ledger(home.objects)
-    clips = [row["id"] for row in ledger.rows("clips").to_pylist() if row["identity"] == identity]
+    clips = [row["id"] for row in ledger.live_clips(identity)]
     if not clips:
         raise RequestError("no clips", where=identity, do="`memdub ingest` footage first")
     try:
@@ -261,7 +297,8 @@ class _Teller:
     def __call__(self, told: Any) -> None:
         if self._bar is not None:
             self._bar(told.step, told.steps)
-            return
+            if not in_prefect():  # a terminal; Prefect has room for both
+                return
         tenth = 10 * told.step // told.steps
         if tenth == self._tenth:
             return

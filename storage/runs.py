@@ -37,8 +37,11 @@ class Run:
     reused: list[str] = field(default_factory=list)
     status: str = "done"
     id: str = ""
+    parent: str | None = None
 
     def __post_init__(self) -> None:
+        above = _CURRENT.get()
+        self.parent = above.id if above is not None else None
         self.id = f"{self.started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
     @property
@@ -120,6 +123,7 @@ def _row(it: Run, seconds: float) -> dict[str, Any]:
         "made": it.made,
         "reused": it.reused,
         "flow_run_id": it.flow_run_id,
+        "parent_run_id": it.parent,
     }
 
 

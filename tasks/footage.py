@@ -21,7 +21,16 @@ from storage.ledger import Ledger
 from storage.media import Probe, check, probe
 from storage.recipes import hash_file
 
-__all__ = ["SUFFIXES", "IngestOptions", "find_footage", "hash_footage", "inspect", "refuse_unfilmed"]
+__all__ = [
+    "SPEECH",
+    "SUFFIXES",
+    "IngestOptions",
+    "find_footage",
+    "hash_footage",
+    "inspect",
+    "is_footage",
+    "refuse_unfilmed",
+]
 
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
@@ -29,6 +38,8 @@ SUFFIXES = frozenset(
 )
 # What a home holds besides footage: `ingest .` beside the default home must not take our own clips.
 ROOMS = frozenset({"identities", "ledger", "out", "stores", "weights"})
+# Folder in raw/<identity> with what the person is to say.
+SPEECH = "speech"
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ def find_footage(paths: Iterable[Path], home: Home, identity: str) -> list[Path]
         if not _is_folder(path):
             found.append(path)
             continue
-        inside = sorted(file for file in path.rglob("*") if _is_footage(file, path, home, identity))
+        inside = sorted(file for file in path.rglob("*") if is_footage(file, path, home, identity))
         if not inside:
             kinds = "mp4, mov, mkv, webm, avi"
             raise MediaError("a folder without any video", where=path, do=f"put {kinds} files there")
@@ -127,7 +138,8 @@ def _is_folder(path: Path) -> bool:
         return False  # looking at it as a file will say what is wrong
 
 
-def _is_footage(path: Path, folder: Path, home: Home, identity: str) -> bool:
+def is_footage(path: Path, folder: Path, home: Home, identity: str) -> bool:
+    """Whether a file that lies somewhere in a folder is a video that may be this person's."""
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
@@ -135,4 +147,7 @@ def _is_footage(path: Path, folder: Path, home: Home, identity: str) -> bool:
     if root is None or not where.is_relative_to(root):
         return True
     room, *inner = where.relative_to(root).parts
-    return room not in ROOMS and (room != "raw" or inner[0] == identity or len(inner) == 1)
+    if room == "raw" and len(inner) > 1:
+        # In `speech` lies what the person is to say: whoever is seen there need not be them.
+        return inner[0] == identity and (len(inner) == 2 or inner[1] != SPEECH)
+    return room not in ROOMS

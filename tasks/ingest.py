@@ -62,7 +62,10 @@ def ingest_file(
             raise WorkError("the file changed while it was read", where=source, do="run again")
         return Made(clips=[_clip_row(recipe, identity, clip)])
 
-    return produce(home, recipe, make, identity=identity, waiting=waiting)
+    clip = produce(home, recipe, make, identity=identity, waiting=waiting)
+    if clip.reused:
+        Ledger(home.objects).retire(identity, [clip.id], None)  # it is wanted again
+    return clip
 
 
 def _recipe(source: Path, sha256: str, identity: str, options: IngestOptions) -> Recipe:

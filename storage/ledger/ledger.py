@@ -5,6 +5,7 @@ Called by `storage.artifacts` and by the flows' run records; everyone else reads
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,6 +79,36 @@ class Ledger:
     def rows(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """A whole table."""
         return self.tables[name].read(columns)
+
+    def live_clips(self, identity: str) -> list[dict[str, Any]]:
+        """The clips that are worked with, in the order of their making: committed, and not retired."""
+        partition = _slug_partition(identity)
+        rows = self.tables["clips"].read(partition=partition)
+        ids = self.tables["artifacts"].read(["id"], partition)["id"].combine_chunks()
+        live = pc.and_(pc.is_null(rows["retired_at"]), pc.is_in(rows["id"], value_set=ids))
+        found: list[dict[str, Any]] = rows.filter(live).to_pylist()
+        return found
+
+    def retire(self, identity: str, clips: Iterable[str], when: dt.datetime | None) -> None:
+        """Mark clips as retired, or with None as live again. Nothing of them is removed."""
+        partition = _slug_partition(identity)
+        rows = self.tables["clips"].read(partition=partition)
+        meant = rows.filter(_among("id", sorted(clips))(rows)).to_pylist()
+        stale = [row for row in meant if (row["retired_at"] is None) != (when is None)]
+        if stale:
+            changed = [{**row, "retired_at": when} for row in stale]
+            self.tables["clips"].write(partition, _table(TABLES["clips"], changed))
+
+    def sources(self, identity: str) -> list[dict[str, Any]]:
+        """What the last refresh knew of the files in raw/<identity>."""
+        rows = self.tables["sources"].read(partition=_slug_partition(identity))
+        found: list[dict[str, Any]] = rows.to_pylist()
+        return found
+
+    def note_sources(self, identity: str, rows: Sequence[Row]) -> None:
+        """Write down what is known of files now; a file's former row gives way."""
+        if rows:
+            self.tables["sources"].write(_slug_partition(identity), _table(TABLES["sources"], rows))
 
     def remove(self, artifacts: Iterable[str]) -> None:
         """Take artifacts out: first their own rows, so that none is visible in part, then the rest."""
