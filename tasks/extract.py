@@ -27,7 +27,7 @@ from storage.home import Home
 from storage.recipes import Recipe
 from tasks.chain import Chain, Ingredients, url_of
 from tasks.chunks import FrameStage, fill, open_draft
-from tasks.team import Step, Team
+from tasks.team import Step, Workers
 
 __all__ = [
     "Job",
@@ -53,7 +53,7 @@ class Job:
     row: Mapping[str, Any]  # the clip's line in the ledger's `clips`
     ingredients: Ingredients
     chain: Chain
-    team: Team
+    team: Workers
     priority: int = 0
     step: Callable[[str, int], None] | None = None  # (stage, frames)
     waiting: Callable[[str], None] | None = None
