@@ -15,7 +15,7 @@ from flows.engine import call, card_slots, in_prefect
 from flows.ingest import Watch, no_progress
 from storage import consent
 from storage.artifacts import Artifact, find_whole
-from storage.errors import RequestError, WorkError
+from storage.errors import RequestError
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
 from storage.recipes import hash_file
@@ -103,7 +103,12 @@ def train(
 
     place = _allowed(home, identity)
     method_of(options)
-    check_device(device)
+    if where is None:
+        check_device(device)
+    else:
+        from flows.pools import check
+
+        check(where, place)
     limit = None if limit_minutes is None else 60 * limit_minutes
     how: dict[str, Any] = {"device": device, "processes": processes, "limit_seconds": limit}
     ledger = Ledger(place.objects)
@@ -112,7 +117,10 @@ def train(
     with run(ledger, "train", identity=identity, arguments=asked) as this:
         of, stages = _gathered(place, identity, options, watch, tell)
         if where is not None:
-            _train_elsewhere(place, identity, options, where, stages, {"limit_minutes": limit_minutes}, tell)
+            from flows.pools import train_in_pool
+
+            asking = {"device": device, "processes": processes}
+            train_in_pool(where, place, options, identity, stages, asking, tell)
         for number, one in enumerate(stages, 1):
             name = one.stage.name
             done = find_whole(place, ledger, one.recipe, identity) is not None
@@ -125,32 +133,6 @@ def train(
                 break
             result.outcomes.append(Outcome(name, made, _metrics(place, made)))
     return result
-
-
-def _train_elsewhere(
-    home: Home,
-    identity: str,
-    options: TrainOptions,
-    pool: str,
-    stages: Sequence[TrainedStage],
-    how: dict[str, Any],
-    tell: Callable[[str], None],
-) -> None:
-    """Has a work pool make what is missing; WorkError unless it is there afterwards."""
-    ledger = Ledger(home.objects)
-
-    def missing() -> list[str]:
-        return [one.stage.name for one in stages if find_whole(home, ledger, one.recipe, identity) is None]
-
-    if not missing():
-        return
-    from flows.pools import train_in_pool
-
-    train_in_pool(pool, home, identity, options, how, tell)
-    if left := missing():
-        what = f"it finished, but stage {left[0]} is not in this home"
-        do = "see that its workers have the same MEMDUB_HOME, version and weights"
-        raise WorkError(what, where=f"--where {pool}", do=do)
 
 
 def export_bundles(
