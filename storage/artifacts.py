@@ -38,6 +38,7 @@ from storage.runs import current_run
 
 __all__ = [
     "DRAFT",
+    "MANIFEST",
     "READ_WHOLE",
     "Artifact",
     "Made",
@@ -132,6 +133,9 @@ def find(ledger: Ledger, artifact: str, identity: str | None = None) -> Artifact
 
 def find_whole(home: Home, ledger: Ledger, recipe: Recipe, identity: str | None) -> Artifact | None:
     """The recipe's artifact if the ledger names it and every file has its size; of some kinds, its bytes."""
+    # What has no bytes need not be looked for in a ledger of a million rows.
+    if not home.objects.size(f"{_uri(recipe)}/{MANIFEST}"):
+        return None
     artifact = find(ledger, recipe.id, identity)
     if artifact is None:
         return None
@@ -140,6 +144,11 @@ def find_whole(home: Home, ledger: Ledger, recipe: Recipe, identity: str | None)
     except CorruptArtifact:
         return None
     return artifact
+
+
+def _uri(recipe: Recipe) -> str:
+    """Where its bytes lie, relative to the home."""
+    return f"stores/{recipe.kind}/{recipe.id}"
 
 
 def check_whole(home: Home, artifact: Artifact, *, read_all: bool = False) -> None:
@@ -188,7 +197,7 @@ def _make(
     home: Home, ledger: Ledger, recipe: Recipe, work: _Work, identity: str | None, lease: leases.Lease
 ) -> Artifact:
     started, begun = dt.datetime.now(dt.UTC), time.monotonic()
-    uri = f"stores/{recipe.kind}/{recipe.id}"
+    uri = _uri(recipe)
     with _draft(home, recipe) if work.resumable else workspace_of(home, recipe.id) as workspace:
         try:
             made = work.make(workspace)
@@ -213,7 +222,8 @@ def _make(
         lineage = [*_lineage(recipe), *made.lineage]
         with lease.kept():
             _publish(home, uri, workspace)
-            ledger.commit(Commit(row, lineage, made.clips, made.metrics, made.frames))
+            commit = Commit(row, lineage, made.clips, made.metrics, made.frames)
+            ledger.post(commit) if home.posting else ledger.commit(commit)
     return Artifact(recipe.id, recipe.kind, identity, uri, row)
 
 

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     min_side: int = Field(default=64, ge=16)
     # A holder beats three times in this span; who sees no beat for all of it takes the work over.
     lease_seconds: float = Field(default=15.0, gt=0, allow_inf_nan=False)
+    # A younger file in raw/ that cannot be read is still being copied; an older one is bad.
+    settle_seconds: float = Field(default=60.0, ge=0, allow_inf_nan=False)
+    # Where OpenLineage events go: file:/path or http://host:port. Empty: nowhere.
+    openlineage: str = ""
     # Who signs dubs: PEM files of a certificate with its chain, and of its key. Empty: the home's own.
     c2pa_certificate: str = ""
     c2pa_key: str = ""
@@ -51,8 +55,12 @@ class Settings(BaseSettings):
 class Home:
     """Where things lie under one root URL."""
 
-    def __init__(self, url: str | Path | None = None, settings: Settings | None = None) -> None:
+    def __init__(
+        self, url: str | Path | None = None, settings: Settings | None = None, *, posting: bool = False
+    ) -> None:
         self.settings = settings or _settings()
+        # Whether commits are left for another process to gather: where a thousand commit at once.
+        self.posting = posting
         self.url = check_text(str(url or self.settings.home), "MEMDUB_HOME")
 
     @cached_property

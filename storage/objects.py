@@ -14,6 +14,7 @@ import os
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ LOST_RACES = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 
 class Objects(ABC):
     """Bytes by key under one root, with conditional replacement."""
+
+    @cached_property
+    def memory(self) -> dict[str, Any]:
+        """What those who read here keep between two looks; it does not travel to other processes."""
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "memory"}
 
     @abstractmethod
     def uri(self, key: str) -> str: ...
