@@ -22,7 +22,7 @@ from storage.errors import MemdubError, RequestError
 from storage.ledger import Ledger
 from storage.text import printable
 
-__all__ = ["Run", "current_run", "record_failure", "run"]
+__all__ = ["Run", "current_run", "elsewhere", "record_failure", "run"]
 
 
 @dataclass
@@ -76,13 +76,39 @@ def run(
     except KeyboardInterrupt:
         it.status = "interrupted"
         raise
-    except Exception:
+    except Exception as error:
         it.status = "failed"
+        with contextlib.suppress(MemdubError, OSError):  # a full disk must not hide what went wrong first
+            told = MemdubError(f"{type(error).__name__}: {error}")
+            told = error if isinstance(error, MemdubError) else told
+            record_failure(ledger, it, stage=flow, subject=identity or flow, error=told, identity=identity)
         raise
     finally:
         _CURRENT.reset(token)
         if it.status != "refused" or it.made:
             ledger.record("runs", _row(it, time.monotonic() - begun))
+
+
+@contextlib.contextmanager
+def elsewhere(told: tuple[str, str | None] | None) -> Iterator[Run]:
+    """Part of a run that another process began, and whose row it writes: its id, and Prefect's run."""
+    it = _Part("elsewhere", None, {})
+    if told is not None:
+        it.id, it.told_flow_run = told
+    token = _CURRENT.set(it)
+    try:
+        yield it
+    finally:
+        _CURRENT.reset(token)
+
+
+@dataclass
+class _Part(Run):
+    told_flow_run: str | None = None
+
+    @property
+    def flow_run_id(self) -> str | None:
+        return self.told_flow_run
 
 
 def record_failure(
@@ -93,18 +119,17 @@ def record_failure(
     subject: str,
     error: MemdubError,
     identity: str | None,
-    attempt: int = 1,
 ) -> None:
     """Nothing is dropped silently: what a stage refuses is a row."""
+    before = ledger.rows("failures", ["stage", "subject", "identity"]).to_pylist()
+    this = {"stage": stage, "subject": printable(subject), "identity": identity}
     row = {
         "id": uuid.uuid4().hex,
         "run_id": it.id,
-        "identity": identity,
-        "stage": stage,
-        "subject": printable(subject),
+        **this,
         "reason": printable(error),
         "error": type(error).__name__,
-        "attempt": attempt,
+        "attempt": 1 + before.count(this),
         "failed_at": dt.datetime.now(dt.UTC),
     }
     ledger.record("failures", row)

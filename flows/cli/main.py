@@ -30,6 +30,7 @@ COMMANDS = {
     "dub": "flows.cli.dub",
     "verify": "flows.cli.verify",
     "puppet": "flows.cli.puppet",
+    "refresh": "flows.cli.refresh",
     "serve": "flows.cli.serve",
     "status": "flows.cli.look",
     "query": "flows.cli.query",
