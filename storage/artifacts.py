@@ -45,6 +45,7 @@ __all__ = [
     "check_whole",
     "find",
     "find_whole",
+    "of_row",
     "produce",
     "workspace_of",
 ]
@@ -126,8 +127,11 @@ def produce(
 def find(ledger: Ledger, artifact: str, identity: str | None = None) -> Artifact | None:
     """The committed artifact of this id."""
     row = ledger.find(artifact, identity)
-    if row is None:
-        return None
+    return None if row is None else of_row(row)
+
+
+def of_row(row: Mapping[str, Any]) -> Artifact:
+    """The committed artifact of a row of `artifacts`."""
     return Artifact(row["id"], row["kind"], row["identity"], row["uri"], row, reused=True)
 
 

@@ -56,11 +56,18 @@ class Home:
     """Where things lie under one root URL."""
 
     def __init__(
-        self, url: str | Path | None = None, settings: Settings | None = None, *, posting: bool = False
+        self,
+        url: str | Path | None = None,
+        settings: Settings | None = None,
+        *,
+        posting: bool = False,
+        scratch: Path | None = None,
     ) -> None:
         self.settings = settings or _settings()
         # Whether commits are left for another process to gather: where a thousand commit at once.
         self.posting = posting
+        # Where a home in a bucket is worked on; the system's temporary folder, if not told.
+        self._scratch = scratch or Path(tempfile.gettempdir())
         self.url = check_text(str(url or self.settings.home), "MEMDUB_HOME")
 
     @cached_property
@@ -92,7 +99,7 @@ class Home:
         """Where uncommitted work is written: beside the stores, so that publishing is one rename."""
         # Two buckets may be worked on from one machine: each has a folder of its own.
         own = hashlib.sha256(self.url.encode()).hexdigest()[:12]
-        root = self.path(".work") if self.is_local else Path(tempfile.gettempdir()) / "memdub-work" / own
+        root = self.path(".work") if self.is_local else self._scratch / "memdub-work" / own
         root.mkdir(parents=True, exist_ok=True)
         return root
 

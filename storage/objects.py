@@ -13,7 +13,7 @@ import fcntl
 import os
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,10 @@ class Objects(ABC):
     @abstractmethod
     def delete_if(self, key: str, version: Version) -> bool:
         """Delete the object if it is still `version`. Call inside `exclusive`."""
+
+    @abstractmethod
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete these objects, whatever their versions; those that are not there are gone already."""
 
     @abstractmethod
     def exclusive(self, folder: str) -> contextlib.AbstractContextManager[None]:
@@ -122,6 +126,10 @@ class LocalObjects(Objects):
             return False
         path.unlink(missing_ok=True)
         return True
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            (self.root / key).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def exclusive(self, folder: str) -> Iterator[None]:
@@ -194,6 +202,12 @@ class S3Objects(Objects):
             return False
         self._fs.rm_file(f"{self._root}/{key}")
         return True
+
+    def delete(self, keys: Sequence[str]) -> None:
+        bucket, _, root = self._root.partition("/")
+        for start in range(0, len(keys), 1000):  # so many in one request
+            names = [{"Key": f"{root}/{key}" if root else key} for key in keys[start : start + 1000]]
+            self._fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": names, "Quiet": True})
 
     def exclusive(self, folder: str) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,6 +23,7 @@ from storage.objects import Objects
 __all__ = ["RAW", "Commit", "Ledger", "Row"]
 
 ROOT = "ledger"
+POSTED = "posted"
 # A raw file is named by its content.
 RAW = "sha256:"
 # No slug begins with an underscore, so this partition can be nobody's.
@@ -64,6 +65,12 @@ class Ledger:
         if commit.frames is not None:
             self._write_frames(commit)
         self.posts.leave(commit)
+        self.objects.memory.setdefault(POSTED, []).append(replace(commit, frames=None))
+
+    def take_posted(self) -> list[Commit]:
+        """What this process has posted since it was last asked: to be handed to who gathers."""
+        taken: list[Commit] = self.objects.memory.pop(POSTED, [])
+        return taken
 
     def gather(self, posted: Sequence[Commit] | None = None) -> int:
         """Write posted commits into the tables (all that lie there, if not given); returns how many."""

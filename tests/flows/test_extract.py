@@ -176,7 +176,7 @@ def test_one_stage_that_was_lost_is_made_again_and_the_rest_is_found(
         (["anna", "--speech", "deepspeech"], "weights are not here"),
         (["anna", "--tracker", "task"], "weights are not here"),
         (["anna", "--offset", "nan"], "offset"),
-        (["anna", "--workers", "0"], "--workers"),
+        (["anna", "--workers", "-1"], "--workers"),
         (["../x"], ""),
     ],
 )
