@@ -14,7 +14,7 @@ from flows.failures import refused_clips, standing
 from flows.ingest import Watch
 from flows.inventory import Inventory, train_options
 from storage.artifacts import Artifact
-from storage.errors import HomeError, LeaseLost, MemdubError, RequestError
+from storage.errors import HomeError, LeaseLost, MemdubError, RequestError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.runs import Run, record_failure
@@ -141,7 +141,7 @@ class Keeper:
             done = extract(
                 whose, options=options, clips=clips.keys(), watch=self.watch, tell=self.tell, **how
             )
-        except MemdubError as error:
+        except Exception as error:  # the others' work goes on
             self._failed(error, "extract", ", ".join(whose), None)
             return
         self.made += [one.features for one in done.outcomes]
@@ -163,7 +163,7 @@ class Keeper:
         self.tell(f"remembering {identity}")
         try:
             self.made.append(remember(identity, home=self.home.url).memory)
-        except MemdubError as error:
+        except Exception as error:  # the others' work goes on
             self._failed(error, "remember", identity, identity)
 
     def train(self, one: Retraining, **how: Any) -> None:
@@ -175,15 +175,17 @@ class Keeper:
             done = train(
                 one.identity, one.options(), home=self.home.url, watch=self.watch, tell=self.tell, **how
             )
-        except MemdubError as error:
+        except Exception as error:  # the others' work goes on
             self._failed(error, "train", one.subject, one.identity)
             return
         self.made += [outcome.checkpoint for outcome in done.outcomes]
 
-    def _failed(self, error: MemdubError, stage: str, subject: str, identity: str | None) -> None:
+    def _failed(self, error: Exception, stage: str, subject: str, identity: str | None) -> None:
         """Written down and told at the end; what would fail for everything is raised."""
         if isinstance(error, HomeError | LeaseLost):
             raise error
+        if not isinstance(error, MemdubError):
+            error = WorkError(f"unexpected {type(error).__name__}: {error}", do="report it")
         self.failed.append(type(error)(error.what, where=error.where or subject, do=error.do))
         if isinstance(error, RequestError):  # a flow writes down its own failures, but no wrong requests
             ledger = Ledger(self.home.objects)
