@@ -79,8 +79,8 @@ def retrainings(
     return found + [Retraining(inventory.identity, *pair, None, None) for pair in new]
 
 
-def mark_refused(ledger: Ledger, identity: str, run: Run) -> int:
-    """Have the ledger's files say what extraction refused of them, or no longer refuses; returns how many."""
+def mark_refused(ledger: Ledger, identity: str, run: Run) -> list[dict[str, Any]]:
+    """Have the ledger's files say what extraction refused of them, or no longer refuses; returns these."""
     refused = refused_clips(ledger)
     contents = {row["id"]: row["source_sha256"] for row in ledger.live_clips(identity)}
     now, changed = dt.datetime.now(dt.UTC), []
@@ -91,7 +91,7 @@ def mark_refused(ledger: Ledger, identity: str, run: Run) -> int:
         if (state, reason) != (row["state"], row["reason"]):
             changed.append({**row, "state": state, "reason": reason, "changed_at": now, "run_id": run.id})
     ledger.note_sources(identity, changed)
-    return len(changed)
+    return changed
 
 
 @dataclass
@@ -111,6 +111,7 @@ class Keeper:
         *,
         workers: int | None = None,
         dask_address: str | None = None,
+        cluster: str | None = None,
         limit: int | None = None,
     ) -> None:
         """Features of live clips that have none, but for those that were refused for good."""
@@ -127,20 +128,16 @@ class Keeper:
                 groups.setdefault(options, {}).update(dict.fromkeys(wanted, identity))
         for options, clips in groups.items():
             if clips:
-                self._extract(options, clips, workers, dask_address)
+                self._extract(options, clips, workers=workers, dask_address=dask_address, cluster=cluster)
 
-    def _extract(
-        self, options: ExtractOptions, clips: dict[str, str], workers: int | None, address: str | None
-    ) -> None:
+    def _extract(self, options: ExtractOptions, clips: dict[str, str], **how: Any) -> None:
         from flows.extract import extract
 
         whose = list(dict.fromkeys(clips.values()))
         self.tell(f"extracting {_count(len(clips), 'clip')} of {', '.join(whose)}")
-        how: dict[str, Any] = {"workers": workers, "dask_address": address, "home": self.home.url}
+        how |= {"home": self.home.url, "watch": self.watch, "tell": self.tell}
         try:
-            done = extract(
-                whose, options=options, clips=clips.keys(), watch=self.watch, tell=self.tell, **how
-            )
+            done = extract(whose, options=options, clips=clips.keys(), **how)
         except Exception as error:  # the others' work goes on
             self._failed(error, "extract", ", ".join(whose), None)
             return

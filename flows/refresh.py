@@ -110,6 +110,7 @@ def refresh(
     home: str | None = None,
     workers: int | None = None,
     dask_address: str | None = None,
+    cluster: str | None = None,
     retrain_at: float = 0.2,
     train: Sequence[str] = (),
     allow_shrink: bool = False,
@@ -144,7 +145,8 @@ def refresh(
     with leases.hold(place.objects, LEASE, place.settings.lease_seconds, waiting=waiting) as lease:
         assert lease is not None
         with run(ledger, "refresh", identity=whom, arguments=told) as this:
-            result = work.carry_out(this, lease, {"workers": workers, "dask_address": dask_address})
+            how = {"workers": workers, "dask_address": dask_address, "cluster": cluster}
+            result = work.carry_out(this, lease, how)
             this.status = result.status
     return result
 
@@ -168,19 +170,20 @@ class _Work:
         self.result = Refreshed(self.home.url)
 
     def carry_out(self, this: Run, lease: leases.Lease, how: dict[str, Any]) -> Refreshed:
+        Ledger(self.home.objects).gather()  # what workers of a killed run have left
         self._survey()
         self._guard()
         keeper = Keeper(self.home, this, self.watch, self.tell)
         for intake in self.intakes:
             lease.check()
             self._take(this, intake)
-        names = [intake.identity for intake in self.intakes if intake.person.blocked is None]
-        keeper.extract(names, limit=self.limit, **how)
-        for name in names:
+        allowed = [intake for intake in self.intakes if intake.person.blocked is None]
+        keeper.extract([intake.identity for intake in allowed], limit=self.limit, **how)
+        for intake in allowed:
             lease.check()
-            mark_refused(Ledger(self.home.objects), name, this)
-            if self._may(name, "train"):
-                self._keep(keeper, name)
+            self._mark(this, intake)
+            if self._may(intake.identity, "train"):
+                self._keep(keeper, intake.identity)
         self.result.made += keeper.made
         self.result.failed += keeper.failed
         return self._told()
@@ -252,6 +255,14 @@ class _Work:
             return
         self.result.made += made
         self.result.failed += failed
+
+    def _mark(self, this: Run, intake: Intake) -> None:
+        ledger = Ledger(self.home.objects)
+        for row in mark_refused(ledger, intake.identity, this):
+            became = "quarantined" if row["state"] == "quarantined" else "released"
+            intake.note(row["path"], became, row["clip"], row["reason"])
+        states = [row["state"] for row in ledger.sources(intake.identity)]
+        intake.person.quarantined = states.count("quarantined")
 
     def _keep(self, keeper: Keeper, name: str) -> None:
         keeper.remember(name)

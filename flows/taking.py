@@ -57,9 +57,6 @@ def carry_out(
     for number, taking in enumerate(intake.takings, 1):
         _take(hands, taking, number)
     _retire_gone(hands)
-    intake.person.quarantined = sum(
-        row["state"] == "quarantined" for row in hands.ledger.sources(intake.identity)
-    )
     intake.person.waiting = sum(one.became in ("copying", "unreadable", "later") for one in intake.files)
     intake.person.clips = len(hands.ledger.live_clips(intake.identity))
     return hands.made, hands.failed

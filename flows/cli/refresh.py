@@ -33,6 +33,7 @@ COLUMNS = {
 @click.argument("identities", nargs=-1, metavar="[NAME]...")
 @click.option("--workers", type=click.IntRange(1, 512), help="Processes that extract; default: one a core.")
 @click.option("--dask-address", help="A Dask scheduler to use instead, as tcp://127.0.0.1:8786.")
+@click.option("--cluster", metavar="FILE", help="A YAML file that describes a Dask cluster to use instead.")
 @click.option(
     "--retrain-at",
     type=click.FloatRange(min=0),
@@ -49,6 +50,7 @@ def refresh(
     identities: tuple[str, ...],
     workers: int | None,
     dask_address: str | None,
+    cluster: str | None,
     retrain_at: float,
     train: tuple[str, ...],
     allow_shrink: bool,
@@ -64,6 +66,7 @@ def refresh(
     how: dict[str, Any] = {
         "workers": workers,
         "dask_address": dask_address,
+        "cluster": cluster,
         "retrain_at": retrain_at,
         "train": train,
         "limit": limit,

@@ -30,7 +30,9 @@ def extraction(monkeypatch: pytest.MonkeyPatch) -> Extraction:
     monkeypatch.setenv("MEMDUB_SETTLE_SECONDS", "0")
     monkeypatch.setattr(sources, "APART_S", 0.0)
     monkeypatch.setattr(sources.unsettled, "__kwdefaults__", {"pause": lambda _: None, "apart": 0.0})
-    return Extraction(monkeypatch)
+    quick = Extraction()
+    monkeypatch.setattr("flows.extract.extract", quick)
+    return quick
 
 
 @pytest.fixture(scope="module")

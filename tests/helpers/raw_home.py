@@ -1,16 +1,25 @@
-"""A home whose raw/ is refreshed: with real clips, and features without the seconds that extraction takes."""
+"""A home whose raw/ is refreshed: with real clips, and features without the seconds that extraction takes.
+
+`python -m tests.helpers.raw_home WORDS...` is `memdub WORDS...` with such features. With KILL_AT=NAME:N it
+kills itself as that function of STEPS is called for the N-th time; with HALT_AT=NAME:N:FIFO it waits there
+until somebody writes into that pipe.
+"""
 
 from __future__ import annotations
 
+import importlib
+import itertools
+import os
+import signal
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+import flows.extract
+from flows.cli import main as memdub
 from flows.extract import Extracted, Outcome
 from storage.artifacts import find
-from storage.errors import MediaError
+from storage.errors import MediaError, MemdubError
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.runs import record_failure, run
@@ -22,11 +31,10 @@ __all__ = ["Extraction", "clips_of", "sources_of", "table"]
 class Extraction:
     """In place of `flows.extract.extract`: real artifacts, made up; `refuses` says what has no face."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.calls: list[list[str]] = []
         self.refuses: Callable[[dict[str, Any]], bool] = lambda clip: False
-        self.error: type[Exception] = MediaError
-        monkeypatch.setattr("flows.extract.extract", self)
+        self.error: type[MemdubError] = MediaError
 
     def __call__(
         self,
@@ -58,6 +66,42 @@ class Extraction:
         return result
 
 
+STEPS = {
+    "ingest": ("tasks.ingest", "ingest_file"),
+    "retire": ("storage.ledger.ledger", "Ledger.retire"),
+    "note": ("storage.ledger.ledger", "Ledger.note_sources"),
+    "extract": ("flows.extract", "extract"),
+}
+
+
+def interrupted(name: str, count: int, act: Callable[[], None]) -> None:
+    """Have `act` done before a step is taken for the `count`-th time."""
+    module, attribute = STEPS[name]
+    owner: Any = importlib.import_module(module)
+    *path, last = attribute.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    inner, calls = getattr(owner, last), itertools.count(1)
+
+    def step(*arguments: Any, **keywords: Any) -> Any:
+        if next(calls) == count:
+            act()
+        return inner(*arguments, **keywords)
+
+    setattr(owner, last, step)
+
+
+def main() -> None:
+    flows.extract.extract = Extraction()  # type: ignore[assignment]
+    if asked := os.environ.get("KILL_AT"):
+        name, count = asked.split(":")
+        interrupted(name, int(count), lambda: os.kill(os.getpid(), signal.SIGKILL))
+    if asked := os.environ.get("HALT_AT"):
+        name, count, pipe = asked.split(":")
+        interrupted(name, int(count), lambda: Path(pipe).read_text())
+    memdub()
+
+
 def table(home: Path, name: str) -> list[dict[str, Any]]:
     return Ledger(Home(home).objects).rows(name).to_pylist()
 
@@ -70,3 +114,7 @@ def sources_of(home: Path, identity: str = "anna") -> dict[str, str]:
 def clips_of(home: Path, identity: str = "anna") -> list[str]:
     """Names of the files that live clips came from."""
     return sorted(row["source_name"] for row in Ledger(Home(home).objects).live_clips(identity))
+
+
+if __name__ == "__main__":
+    main()
