@@ -110,19 +110,25 @@ class Deployments:
                 await client.pause_deployment(one)
 
     async def _add(self, flow: str, name: str) -> UUID:
+        from prefect.types.entrypoint import EntrypointType
+
         from flows.deployable import FLOWS
 
         parameters: dict[str, Any] = {"home": self._url}
         if flow in _PERSONAL:
             parameters["identity"] = name
-        return await self._runner.aadd_flow(
-            FLOWS[flow],
-            name=name,
+        made = await FLOWS[flow].ato_deployment(
+            name,
             parameters=parameters,
             tags=[TAG],
             paused=False,
+            # By its name, so that a run's process imports it: a pickled flow would lose its types.
+            entrypoint_type=EntrypointType.MODULE_PATH,
             **self._schedule(flow),
         )
+        # Said aloud, or a work pool that somebody gave it in the UI would stay.
+        made.work_pool_name = made.work_queue_name = None
+        return await self._runner.aadd_deployment(made)
 
     def _schedule(self, flow: str) -> dict[str, Any]:
         if flow != "refresh":

@@ -154,7 +154,8 @@ class OwnServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**_ENVIRONMENT, **os.environ},
+                # The UI asks where its API is, and the port above is not what it would be told.
+                env={**_ENVIRONMENT, "PREFECT_SERVER_UI_API_URL": self.api, **os.environ},
             )
 
     def ready(self) -> bool:

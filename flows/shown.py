@@ -11,6 +11,7 @@ import contextlib
 import contextvars
 import html
 import re
+import shlex
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -122,7 +123,8 @@ def _page(about: str, done: Dubbed, home: str | None) -> str:
         **{f"note {at}": _text(line) for at, line in enumerate(done.warnings, 1)},
     }
     lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
-    ask = f"`memdub verify '{film}'` checks it anywhere; `memdub lineage '{film}'` tells what it was made of."
+    name = shlex.quote(str(film))
+    ask = f"`memdub verify {name}` checks it anywhere; `memdub lineage {name}` tells what it was made of."
     return "\n\n".join([f"# {_text(about)}", _pictures(film), "\n".join(lines), ask])
 
 

@@ -20,9 +20,7 @@ __all__ = ["serve"]
 @click.option(
     "--cron", default="0 3 * * *", show_default=True, help="When refresh/nightly runs, as cron says it."
 )
-@click.option(
-    "--timezone", help="What the hours of --cron are of, as Europe/Berlin; default: this machine's."
-)
+@click.option("--timezone", help="Of --cron, as Europe/Berlin; default: this machine's.")
 @click.option("--runs", type=click.IntRange(1, 64), default=2, show_default=True, help="So many at once.")
 def serve(port: int, cron: str, timezone: str | None, runs: int) -> None:
     """Run what Prefect is asked for, until interrupted.
