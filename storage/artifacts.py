@@ -185,8 +185,10 @@ def _make_once(
         return find_whole(home, ledger, recipe, identity) is not None
 
     seconds = home.settings.lease_seconds
+    about = {"stage": recipe.stage, "identity": identity, "of": _subject(recipe)}
+    told: dict[str, Any] = {"finished": finished, "waiting": waiting, "about": about}
     while True:
-        with leases.hold(home.objects, recipe.id, seconds, finished=finished, waiting=waiting) as lease:
+        with leases.hold(home.objects, recipe.id, seconds, **told) as lease:
             # Another process may have finished between our look and our turn.
             found = find_whole(home, ledger, recipe, identity)
             if found is not None:
@@ -315,6 +317,11 @@ def _publish(home: Home, uri: str, workspace: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
     workspace.rename(path)
     sync(path.parent)
+
+
+def _subject(recipe: Recipe) -> str | None:
+    """What a person knows it by: the clip that it is about, or the file."""
+    return recipe.inputs.get("clip") or next((source.name for source in recipe.raw), None)
 
 
 def _lineage(recipe: Recipe) -> list[dict[str, Any]]:
