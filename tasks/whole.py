@@ -63,20 +63,22 @@ class Extracted:
     host: str
 
 
-def extract_whole(order: Order) -> Extracted:
-    """Every stage of one clip, here and now; what the network breaks is tried again."""
-    for pause in PAUSES:
+def extract_whole(order: Order) -> Extracted | MemdubError:
+    """Every stage of one clip, here and now; what the network breaks is tried again.
+
+    What refuses the clip is returned, not raised: nothing of Dask's went wrong.
+    """
+    for pause in (*PAUSES, None):
         try:
             return _extract(order)
-        except MemdubError:
-            raise
-        except (OSError, TimeoutError):
+        except MemdubError as error:
+            return error
+        except OSError as error:
+            if pause is None:
+                what = f"{type(error).__name__}: {error}".splitlines()[0]
+                return WorkError(what, where=order.clip.id, do="run again: finished stages are kept")
             time.sleep(pause)
-    try:
-        return _extract(order)
-    except (OSError, TimeoutError) as error:
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise WorkError(what, where=order.clip.id, do="run again: finished stages are kept") from error
+    raise AssertionError("the last attempt returns")
 
 
 def _extract(order: Order) -> Extracted:
