@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flows.failures import refused_clips, standing
-from flows.ingest import Watch
 from flows.inventory import Inventory, train_options
+from flows.watching import Watch
 from storage.artifacts import Artifact
 from storage.errors import HomeError, LeaseLost, MemdubError, RequestError, WorkError
 from storage.home import Home

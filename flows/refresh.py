@@ -12,23 +12,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 from flows.batch import refusals
 from flows.failures import refused_clips
-from flows.ingest import Watch, no_progress
 from flows.intake import File, Intake, Person, survey_files
 from flows.inventory import Inventory
 from flows.keeping import Keeper, Retraining, asked_methods, mark_refused, retrainings
 from flows.taking import carry_out
+from flows.watching import Watch, no_progress
 from storage import consent, leases
 from storage.artifacts import Artifact
 from storage.errors import ConsentError, MemdubError, PartlyFailed, RequestError
 from storage.home import SLUG, Home, check_slug
 from storage.ledger import Ledger
 from storage.runs import Run, run
-from tasks.footage import SUFFIXES
+from tasks.raw import is_video
 from tasks.sources import folders
 
 __all__ = ["File", "Person", "Refreshed", "Shrinks", "refresh"]
@@ -299,7 +298,7 @@ def _everyone(home: Home, ledger: Ledger) -> list[str]:
 
 def _why_not(home: Home, name: str) -> str | None:
     """Why nothing of this folder may be touched; None if it may."""
-    if PurePosixPath(name).suffix.lower() in SUFFIXES:
+    if is_video(name):
         return "belongs to nobody: put it into a folder with a person's name"
     if not SLUG.fullmatch(name):
         return "not a name for an identity: a-z, 0-9, '_' and '-'"

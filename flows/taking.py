@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.engine import call
-from flows.ingest import Watch
 from flows.intake import Intake, Taking
+from flows.watching import Watch
 from storage import consent
 from storage.artifacts import Artifact, check_whole, find
 from storage.errors import (

@@ -20,26 +20,15 @@ from storage.home import Home, Settings
 from storage.ledger import Ledger
 from storage.media import Probe, check, probe
 from storage.recipes import hash_file
+from tasks.raw import is_footage
 
 __all__ = [
-    "SPEECH",
-    "SUFFIXES",
     "IngestOptions",
     "find_footage",
     "hash_footage",
     "inspect",
-    "is_footage",
     "refuse_unfilmed",
 ]
-
-SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
-    | {".wmv", ".flv", ".3gp", ".ogv"}
-)
-# What a home holds besides footage: `ingest .` beside the default home must not take our own clips.
-ROOMS = frozenset({"identities", "ledger", "out", "stores", "weights"})
-# Folder in raw/<identity> with what the person is to say.
-SPEECH = "speech"
 
 
 @dataclass(frozen=True)
@@ -136,18 +125,3 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False  # looking at it as a file will say what is wrong
-
-
-def is_footage(path: Path, folder: Path, home: Home, identity: str) -> bool:
-    """Whether a file that lies somewhere in a folder is a video that may be this person's."""
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
-        return False
-    root, where = home.path(".") if home.is_local else None, path.resolve()
-    if root is None or not where.is_relative_to(root):
-        return True
-    room, *inner = where.relative_to(root).parts
-    if room == "raw" and len(inner) > 1:
-        # In `speech` lies what the person is to say: whoever is seen there need not be them.
-        return inner[0] == identity and (len(inner) == 2 or inner[1] != SPEECH)
-    return room not in ROOMS

@@ -29,7 +29,7 @@ from storage.artifacts import workspace_of
 from storage.errors import HomeError
 from storage.home import Home
 from storage.text import printable
-from tasks.footage import SPEECH, SUFFIXES, is_footage
+from tasks.raw import SPEECH, is_footage, is_video
 
 __all__ = ["Change", "Look", "Seen", "compare", "folders", "local_copy", "look", "row_of", "unsettled"]
 
@@ -97,7 +97,7 @@ def folders(home: Home) -> list[str]:
         try:
             with os.scandir(home.path("raw")) as entries:
                 seen = [entry for entry in entries if not entry.name.startswith(".")]
-                return sorted(one.name for one in seen if one.is_dir() or _is_video(one.name))
+                return sorted(one.name for one in seen if one.is_dir() or is_video(one.name))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -133,10 +133,10 @@ def look(home: Home, identity: str) -> Look:
 def _look_at(home: Home, root: Path, file: Path, beside: set[str], found: Look) -> None:
     path = printable(file.relative_to(root).as_posix())
     rsync = RSYNC.fullmatch(file.name)
-    if file.suffix.lower() in UNFINISHED or (rsync and _is_video(rsync["name"])):
+    if file.suffix.lower() in UNFINISHED or (rsync and is_video(rsync["name"])):
         found.copying[path] = "its name says that it is not complete"
         return
-    if not _is_video(file.name) or file.name.startswith("."):
+    if not is_video(file.name) or file.name.startswith("."):
         return
     if any(f"{file.name}{suffix}" in beside for suffix in UNFINISHED):
         found.copying[path] = "what it is made of is still being loaded"
@@ -164,7 +164,7 @@ def _look_into_bucket(home: Home, found: Look) -> None:
     for key, info in sorted(fs.find(root, detail=True).items()):
         path = PurePosixPath(key.removeprefix(root).lstrip("/"))
         hidden = any(part.startswith(".") for part in path.parts)
-        if hidden or not _is_video(path.name) or (len(path.parts) > 1 and path.parts[0] == SPEECH):
+        if hidden or not is_video(path.name) or (len(path.parts) > 1 and path.parts[0] == SPEECH):
             continue
         when = info.get("LastModified") or info.get("mtime") or 0
         stamp = int((when.timestamp() if isinstance(when, dt.datetime) else float(when)) * 1e9)
@@ -271,10 +271,6 @@ def row_of(
     if known and all(row[name] == known[name] for name in ("state", "sha256", "clip")):
         row["changed_at"] = known["changed_at"]
     return row
-
-
-def _is_video(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def _meant(path: str) -> str:

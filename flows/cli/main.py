@@ -32,7 +32,7 @@ COMMANDS = {
     "puppet": "flows.cli.puppet",
     "refresh": "flows.cli.refresh",
     "serve": "flows.cli.serve",
-    "status": "flows.cli.look",
+    "status": "flows.cli.status",
     "query": "flows.cli.query",
     "lineage": "flows.cli.look",
     "export": "flows.cli.export",
