@@ -122,6 +122,7 @@ class Work:
     finished: Callable[[Outcome], None]
     refused: Callable[[MemdubError], None]
     tell: Callable[[str], None] | None
+    seen: set[str] = field(default_factory=set)  # clips whose end was told: Prefect may try again
 
     def refuse(self, one: Planned, error: MemdubError) -> None:
         """Nothing is dropped silently: a clip that is refused is a row."""
@@ -177,13 +178,14 @@ def extract_far(work: Work, todo: Sequence[Planned], team: Workers, step: Callab
     """Whole clips, by workers that see only the bucket; what they post is written down here, in batches."""
     from tasks.whole import extract_whole
 
-    planned = {one.clip.id: one for one in todo}
+    planned = {one.clip.id: one for one in todo if one.clip.id not in work.seen}
     gathering = _Gathering(Ledger(work.home.objects))
     with _topics(team, step) as topics:
-        orders = (_order(work, one, topics) for one in todo)
+        orders = (_order(work, one, topics) for one in planned.values())
         try:
             for order, done in team.each(extract_whole, orders, name=lambda order: f"clip-{order.clip.id}"):
                 one = planned[order.clip.id]
+                work.seen.add(order.clip.id)
                 if isinstance(done, MemdubError):
                     work.refuse(one, done)
                     continue
