@@ -121,14 +121,15 @@ class Inventory:
     def _of_kind(self, kind: str) -> list[Row]:
         return [row for row in self.artifacts if row["kind"] == kind]
 
-    def _recipe(self, name: str | None) -> Mapping[str, Any]:
+    def recipe(self, name: str | None) -> Mapping[str, Any]:
+        """Of an artifact of this person; empty where there is none."""
         return next((row["recipe"] for row in self.artifacts if row["id"] == name), {})
 
     def _parameters(self, name: str | None) -> Mapping[str, Any]:
-        return self._recipe(name).get("parameters", {})
+        return self.recipe(name).get("parameters", {})
 
     def _inputs(self, name: str | None) -> Mapping[str, str]:
-        return self._recipe(name).get("inputs", {})
+        return self.recipe(name).get("inputs", {})
 
     def _seconds(self) -> dict[str, float]:
         """Of all clips, retired ones too: a checkpoint may have been trained on them."""
