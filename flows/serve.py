@@ -128,18 +128,25 @@ class _Serving:
             limit=self.options.runs,
             pause_on_shutdown=False,
         )
+        served = Deployments(self.home, runner, self.options.cron, self.options.timezone, self.tell)
+        await served.check_free()
         await _limit_cards()
+        problem: MemdubError | None = None
         async with runner:
-            served = Deployments(self.home, runner, self.options.cron, self.options.timezone, self.tell)
-            await served.check_free()
-            with self._told_to_stop():
-                await served.look()
-                self.tell(
-                    f"serving {self.home.url}; runs, pictures and logs: {self.api.removesuffix('/api')}"
-                )
-                await self._until_stopped(served)
-            with contextlib.suppress(Exception):  # a server that is gone pauses nothing
-                await served.end()
+            try:
+                await self._serve(served)
+            except MemdubError as error:
+                problem = error  # through the runner it would come as a group of errors
+        if problem is not None:
+            raise problem
+
+    async def _serve(self, served: Deployments) -> None:
+        with self._told_to_stop():
+            await served.look()
+            self.tell(f"serving {self.home.url}; runs, pictures and logs: {self.api.removesuffix('/api')}")
+            await self._until_stopped(served)
+        with contextlib.suppress(Exception):  # a server that is gone pauses nothing
+            await served.end()
 
     async def _until_stopped(self, served: Deployments) -> None:
         while not self.stopped.is_set():
