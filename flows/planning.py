@@ -16,12 +16,12 @@ from flows.intake import Intake, survey_files
 from flows.inventory import CLIP_STAGES, Inventory
 from flows.keeping import retrainings
 from flows.pace import Pace
+from flows.speech import newest_speech
 from storage import consent
 from storage.artifacts import find_whole
 from storage.errors import ConsentError, MemdubError, RequestError
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
-from tasks.raw import SPEECH
 from tasks.sources import folders
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ TOUCHES = {
     "train": {"extract", "remember", "train"},
     "dub": {"extract", "remember", "train", "dub"},
 }
-SOUNDS = frozenset(
-    {".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".aac", ".mp4", ".mov", ".mkv", ".webm"}
-)
 
 
 @dataclass
@@ -154,8 +151,12 @@ class _Planner:
                 yield Step("ingest", who, one.path, "failed", None, known.get("reason"), one.path)
         for file in intake.files:
             yield Step("ingest", who, file.path, "blocked", None, file.reason, file.path)
+        # Without reading it: a file of this name and size was ingested by hand.
+        by_hand = {(row["source_name"], row["source_bytes"]) for row in intake.clips}
         for taking in intake.takings:
             size, path = taking.seen.bytes, taking.seen.path
+            if taking.change.kind == "new" and (path.rpartition("/")[2], size) in by_hand:
+                continue
             yield Step("ingest", who, path, "to run", self.pace.of_file(size), "new, or changed", path)
             if self.flow == "refresh":
                 frames = self.pace.frames_of(size)
@@ -245,31 +246,20 @@ class _Planner:
         from tasks.dubbing.stage import DubOptions
 
         who, (method, preset) = inventory.identity, self.method
-        audio = self.audio or newest_speech(self.home, who)
-        if audio is None:
-            why = f"no speech in raw/{who}/{SPEECH}/, and none was named"
-            return [Step("dub", who, who, "blocked", None, why)]
-        minutes = self.pace.of_dub(method, preset)
+        minutes, name = self.pace.of_dub(method, preset), who
         try:
+            audio = self.audio or newest_speech(self.home, who)
+            name = audio.name
             steps = plan_dub(who, audio, options=DubOptions(method, preset), home=self.home.url)
         except MemdubError as error:
-            return [Step("dub", who, audio.name, "blocked", None, str(error))]
+            return [Step("dub", who, name, "blocked", None, str(error))]
         done = steps[-1].done
-        return [Step("dub", who, audio.name, "done" if done else "to run", None if done else minutes)]
+        return [Step("dub", who, name, "done" if done else "to run", None if done else minutes)]
 
     def _nothing(self, inventory: Inventory, before: Sequence[Step]) -> str | None:
         """Why there is nothing to learn from, and will not be."""
         coming = any(one.stage == "features" and one.state in ("to run", "done") for one in before)
         return None if inventory.extracted or coming else "no features to learn from"
-
-
-def newest_speech(home: Home, identity: str) -> Path | None:
-    """The newest sound in raw/<identity>/speech/."""
-    folder = home.path(f"raw/{identity}/{SPEECH}") if home.is_local else None
-    if folder is None or not folder.is_dir():
-        return None
-    files = [file for file in folder.iterdir() if file.suffix.lower() in SOUNDS and file.is_file()]
-    return max(files, key=lambda file: file.stat().st_mtime, default=None)
 
 
 def _stages(method: str, preset: str) -> list[str]:
@@ -286,6 +276,5 @@ def _outdated(inventory: Inventory, clip: str, stage: str) -> str | None:
     row = inventory.newest(stage).get(clip)
     if row is None or row["stage_version"] == VERSIONS[stage]:
         return None
-    return (
-        f"by version {row['stage_version']}, now there is {VERSIONS[stage]}: memdub backfill --stage {stage}"
-    )
+    made, now = row["stage_version"], VERSIONS[stage]
+    return f"by version {made}, now there is {now}: memdub backfill --stage {stage} --since {made}"

@@ -17,7 +17,7 @@ from storage import consent, leases
 from storage.errors import ConsentError
 from storage.home import Home
 from storage.ledger import Ledger, connect
-from tasks.sources import compare, look
+from tasks.sources import Change, compare, look
 
 __all__ = ["Person", "Stage", "Status", "survey"]
 
@@ -154,11 +154,15 @@ def _count_files(home: Home, ledger: Ledger, stage: Stage) -> None:
     for name in consent.identities(home) if home.is_local else ():
         if _may_ingest(home, name):
             changes = compare(look(home, name), ledger.sources(name))
-            known = {row["source_name"] for row in ledger.live_clips(name)}
+            known = {(row["source_name"], row["source_bytes"]) for row in ledger.live_clips(name)}
             stage.pending += sum(
-                one.kind == "changed" or (one.kind == "new" and one.path.rpartition("/")[2] not in known)
-                for one in changes
+                one.kind == "changed" or (one.kind == "new" and _named(one) not in known) for one in changes
             )
+
+
+def _named(change: Change) -> tuple[str, int]:
+    """What tells a file that was ingested by hand, without reading it."""
+    return change.path.rpartition("/")[2], 0 if change.seen is None else change.seen.bytes
 
 
 def _may_ingest(home: Home, identity: str) -> bool:
