@@ -106,6 +106,8 @@ def test_kustomize_builds_it() -> None:
     assert done.returncode == 0, done.stderr
     built = list(yaml.safe_load_all(done.stdout))
     assert {one["metadata"].get("namespace", "memdub") for one in built} == {"memdub"}
+    images = {container["image"] for one in built for pod in pods(one) for container in pod["containers"]}
+    assert images == {"memdub:cpu", "memdub:cuda"}
 
 
 def test_what_is_named_is_there() -> None:
