@@ -14,7 +14,7 @@ from typing import Any
 from flows.again import as_error, extract_clips
 from flows.batch import refusals
 from flows.failures import is_of_flow, standing
-from flows.keeping import Retraining
+from flows.keeping import Retraining, mark_refused
 from flows.watching import Watch, no_progress
 from storage import consent
 from storage.artifacts import Artifact
@@ -108,6 +108,8 @@ def retry(
     with run(ledger, "retry", identity=whom, arguments={"identities": list(identities)}) as this:
         work = _Work(place, this, how, watch, tell, Retried(trials))
         work.do(list(zip(rows, trials, strict=True)))
+        for identity in {str(trial.identity) for trial in trials if trial.stage == "extract"}:
+            mark_refused(ledger, identity, this)
         this.status = work.result.status
     return work.result
 
