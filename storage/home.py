@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,7 @@ from storage.errors import HomeError, RequestError
 from storage.objects import LocalObjects, Objects, open_objects
 from storage.text import check_text
 
-__all__ = ["SLUG", "Home", "Settings", "check_slug"]
+__all__ = ["SLUG", "Home", "Settings", "check_slug", "current_settings"]
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -63,7 +64,7 @@ class Home:
         posting: bool = False,
         scratch: Path | None = None,
     ) -> None:
-        self.settings = settings or _settings()
+        self.settings = settings or current_settings()
         # Whether commits are left for another process to gather: where a thousand commit at once.
         self.posting = posting
         # Where a home in a bucket is worked on; the system's temporary folder, if not told.
@@ -103,8 +104,29 @@ class Home:
         root.mkdir(parents=True, exist_ok=True)
         return root
 
+    def keep(self, key: str, folder: Path) -> None:
+        """Keep the files that were just published at `key` near, for who reads them next, until `forget`."""
+        if self.posting:
+            kept = self._kept / key
+            shutil.rmtree(kept, ignore_errors=True)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(kept)
 
-def _settings() -> Settings:
+    def near(self, key: str) -> str:
+        """Where `key` is read best: what was kept, or else where it lies."""
+        return str(self._kept / key) if self.posting and (self._kept / key).exists() else self.uri(key)
+
+    def forget(self) -> None:
+        """Remove what was kept."""
+        shutil.rmtree(self._kept, ignore_errors=True)
+
+    @property
+    def _kept(self) -> Path:
+        return self.workspace_root() / "kept"
+
+
+def current_settings() -> Settings:
+    """What the environment says now; RequestError where it says nonsense."""
     try:
         return Settings()
     except ValidationError as error:

@@ -20,6 +20,7 @@ from typing import Any
 
 from storage.errors import MemdubError, RequestError
 from storage.ledger import Ledger
+from storage.openlineage import announcer
 from storage.text import printable
 
 __all__ = ["Run", "current_run", "elsewhere", "record_failure", "run"]
@@ -37,11 +38,10 @@ class Run:
     reused: list[str] = field(default_factory=list)
     status: str = "done"
     id: str = ""
-    parent: str | None = None
+    above: Run | None = field(default=None, repr=False)  # the run that asked for this one
 
     def __post_init__(self) -> None:
-        above = _CURRENT.get()
-        self.parent = above.id if above is not None else None
+        self.above = _CURRENT.get()
         self.id = f"{self.started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
     @property
@@ -66,18 +66,22 @@ def run(
 ) -> Iterator[Run]:
     """Everything produced inside belongs to this run. A request that was wrong leaves no row."""
     it = Run(flow, identity, arguments or {})
+    events = announcer(ledger)
+    ailed: BaseException | None = None
+    if events is not None:
+        events.started(it)
     token = _CURRENT.set(it)
     begun = time.monotonic()
     try:
         yield it
-    except RequestError:
-        it.status = "refused"
+    except RequestError as error:
+        it.status, ailed = "refused", error
         raise
-    except KeyboardInterrupt:
-        it.status = "interrupted"
+    except KeyboardInterrupt as error:
+        it.status, ailed = "interrupted", error
         raise
     except Exception as error:
-        it.status = "failed"
+        it.status, ailed = "failed", error
         with contextlib.suppress(MemdubError, OSError):  # a full disk must not hide what went wrong first
             told = MemdubError(f"{type(error).__name__}: {error}")
             told = error if isinstance(error, MemdubError) else told
@@ -87,6 +91,9 @@ def run(
         _CURRENT.reset(token)
         if it.status != "refused" or it.made:
             ledger.record("runs", _row(it, time.monotonic() - begun))
+        if events is not None:
+            with contextlib.suppress(MemdubError, OSError):  # a damaged ledger is told of elsewhere
+                events.ended(it, ailed)
 
 
 @contextlib.contextmanager
@@ -148,7 +155,7 @@ def _row(it: Run, seconds: float) -> dict[str, Any]:
         "made": it.made,
         "reused": it.reused,
         "flow_run_id": it.flow_run_id,
-        "parent_run_id": it.parent,
+        "parent_run_id": it.above.id if it.above is not None else None,
     }
 
 
