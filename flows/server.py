@@ -27,7 +27,7 @@ from storage.home import Home
 __all__ = ["OwnServer", "address", "answers", "configured", "noted", "used"]
 
 _NOTE = ".serve/server.json"
-START_SECONDS = 180.0
+START_SECONDS = 600.0
 # Prefect's own command, told by the kernel to end when we do, even by `kill -9`; a terminal's ctrl-C is ours
 # to hear first, so it has a session of its own.
 _LAUNCH = """

@@ -68,7 +68,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("serve")
     home = folder / "home"
     keep_consent(home, scope='["ingest", "train", "dub"]')
-    script = Script(seed=3, size=128, text="Puppets speak of many things in the morning, and again at night.", supersample=1)
+    text = "Puppets speak of many things in the morning, and again at night."
+    script = Script(seed=3, size=128, text=text, supersample=1)
     ingest([film_puppet(script, folder / "talker.mp4").video], "anna", home=str(home))
     (home / "raw/anna/speech").mkdir(parents=True)
     wav(home / "raw/anna/speech/older.wav", 0.5)

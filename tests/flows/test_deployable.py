@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from flows.engine import in_prefect
-from storage.errors import ConsentError
+from storage.errors import ConsentError, MediaError, PartlyFailed, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 from tasks.film import Script
@@ -60,3 +61,51 @@ def test_extraction_runs_as_a_prefect_flow(tmp_path: Path) -> None:
         assert made[kind]["flow_run_id"] in runs
         assert made[kind]["task_run_id"], kind
     assert deployable.extract(["anna"], workers=1) == [features]
+
+
+@pytest.mark.usefixtures("_server")
+def test_a_task_is_tried_again_for_what_can_pass_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect import flow
+
+    from flows import engine
+
+    monkeypatch.setattr(engine, "BACKOFF", (0.0, 0.0))
+    calls: list[str] = []
+
+    def lost() -> str:
+        calls.append("lost")
+        if calls.count("lost") < 3:
+            raise WorkError("a worker died")
+        return "done"
+
+    def wrong() -> None:
+        calls.append("wrong")
+        raise MediaError("not a video")
+
+    @flow
+    def both() -> str:
+        with pytest.raises(MediaError):
+            engine.call(wrong, name="wrong")
+        return engine.call(lost, name="lost {in} a name")
+
+    assert both() == "done"
+    assert calls == ["wrong", "lost", "lost", "lost"]
+
+
+@pytest.mark.usefixtures("_server")
+def test_what_a_run_shows_is_in_the_server(tmp_path: Path) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows import deployable
+
+    keep_consent(tmp_path / "home")
+    video = film(tmp_path / "a b.mp4")
+    (tmp_path / "none.mp4").write_text("not a video")
+    with pytest.raises(PartlyFailed):
+        deployable.ingest("anna", [video, tmp_path / "none.mp4"])
+    with get_client(sync_client=True) as client:
+        shown = [one for one in client.read_artifacts() if one.key == "clips-anna"]
+    rows = {row["source"]: row for row in json.loads(str(shown[-1].data))}
+    assert rows["a b.mp4"]["state"] == "new"
+    assert rows[str(tmp_path / "none.mp4")]["state"] == "refused"
+    assert rows[str(tmp_path / "none.mp4")]["reason"]
