@@ -140,7 +140,7 @@ def survey_files(
     for path, reason in seen.unreadable.items():
         intake.note(path, "unreadable", reason=reason)
     unsure: list[Change] = []
-    for change in compare(seen, list(known.values())):
+    for change in compare(seen, list(known.values()), trusting=not read):
         if change.kind == "gone":
             intake.gone.append(change)
         elif change.kind == "same" and intake.stands(change):

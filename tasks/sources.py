@@ -171,10 +171,13 @@ def _look_into_bucket(home: Home, found: Look) -> None:
         found.files.append(Seen(str(path), fs.unstrip_protocol(key), info["size"], stamp, stamp, 0))
 
 
-def compare(look: Look, known: Sequence[Mapping[str, Any]]) -> list[Change]:
-    """Every file of either side. What is `changed` may prove the same when it is read."""
+def compare(look: Look, known: Sequence[Mapping[str, Any]], *, trusting: bool = False) -> list[Change]:
+    """Every file of either side. What is `changed` may prove the same when it is read.
+
+    `trusting` also believes a size and a time that a change a moment later could have left as they were.
+    """
     rows = {row["path"]: row for row in known}
-    changes = [_against(seen, rows.get(seen.path)) for seen in look.files]
+    changes = [_against(seen, rows.get(seen.path), trusting) for seen in look.files]
     there = {seen.path for seen in look.files}
     for path, row in sorted(rows.items()):
         if path not in there and row["state"] != "gone" and not look.spares(path):
@@ -182,12 +185,12 @@ def compare(look: Look, known: Sequence[Mapping[str, Any]]) -> list[Change]:
     return changes
 
 
-def _against(seen: Seen, row: Mapping[str, Any] | None) -> Change:
+def _against(seen: Seen, row: Mapping[str, Any] | None, trusting: bool) -> Change:
     if row is None or row["state"] == "gone":
         return Change("new", seen.path, seen, row)
     as_it_was = (seen.bytes, seen.mtime_ns, seen.inode) == (row["bytes"], row["mtime_ns"], row["inode"])
     read_ns = row["hashed_at"].timestamp() * 1e9
-    safe = read_ns - seen.mtime_ns > RACY_NS
+    safe = trusting or read_ns - seen.mtime_ns > RACY_NS
     return Change("same" if as_it_was and safe else "changed", seen.path, seen, row)
 
 
