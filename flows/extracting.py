@@ -179,9 +179,9 @@ def extract_far(work: Work, todo: Sequence[Planned], team: Workers, step: Callab
     from tasks.whole import extract_whole
 
     planned = {one.clip.id: one for one in todo if one.clip.id not in work.seen}
-    gathering = _Gathering(Ledger(work.home.objects))
+    gathering, memdub = _Gathering(Ledger(work.home.objects)), version("memdub")
     with _topics(team, step) as topics:
-        orders = (_order(work, one, topics) for one in planned.values())
+        orders = (_order(work, one, topics, memdub) for one in planned.values())
         try:
             for order, done in team.each(extract_whole, orders, name=lambda order: f"clip-{order.clip.id}"):
                 one = planned[order.clip.id]
@@ -228,12 +228,12 @@ def _topics(team: Workers, step: Callable[[str, int], None]) -> Iterator[dict[st
         yield {stage: stack.enter_context(team.steps(functools.partial(step, stage))) for stage in COSTS}
 
 
-def _order(work: Work, one: Planned, topics: Mapping[str, str]) -> Order:
+def _order(work: Work, one: Planned, topics: Mapping[str, str], memdub: str) -> Order:
     from tasks.whole import Order
 
     home = work.home
     wanted, told = one.chain.features.id, (work.run.id, work.run.flow_run_id)
-    options, memdub = work.ingredients.options, version("memdub")
+    options = work.ingredients.options
     return Order(home.url, home.settings, one.clip, one.row, options, wanted, memdub, told, topics)
 
 

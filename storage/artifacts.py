@@ -307,7 +307,10 @@ def _publish(home: Home, uri: str, workspace: Path) -> None:
     """Puts the files where the ledger will say they are. The caller holds the lease."""
     if not home.is_local:
         fs, target = fsspec.core.url_to_fs(home.uri(uri))
-        fs.put(f"{workspace}/", f"{target}/", recursive=True)
+        files = [path for path in workspace.rglob("*") if path.is_file()]
+        # File by file, many at once: given the folder, every folder in it would cost requests of its own.
+        fs.put(list(map(str, files)), [f"{target}/{path.relative_to(workspace)}" for path in files])
+        home.keep(uri, workspace)
         return
     path = home.path(uri)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -94,19 +94,16 @@ def _extract(order: Order) -> Extracted:
         if topic := order.topics.get(stage):
             report_step(topic, frames)
 
-    ledger = Ledger(home.objects)
-    with elsewhere(order.run) as run, video_of(home, order.clip) as video:
-        job = Job(home, order.clip, video, order.row, ingredients, chain, Alone(), step=step)
-        features = extract_clip(job)
-    return Extracted(
-        features,
-        said_of(home, features),
-        tuple(run.made),
-        tuple(run.reused),
-        tuple(ledger.take_posted()),
-        time.perf_counter() - begun,
-        socket.gethostname(),
-    )
+    try:
+        with elsewhere(order.run) as run, video_of(home, order.clip) as video:
+            job = Job(home, order.clip, video, order.row, ingredients, chain, Alone(), step=step)
+            features = extract_clip(job)
+        said = said_of(home, features)
+    finally:
+        home.forget()
+    posted, seconds = Ledger(home.objects).take_posted(), time.perf_counter() - begun
+    made, reused = tuple(run.made), tuple(run.reused)
+    return Extracted(features, said, made, reused, tuple(posted), seconds, socket.gethostname())
 
 
 def _home(url: str, settings: Settings, posting: bool) -> Home:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -76,6 +77,7 @@ def far(s3_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
 def bucket(s3_url: str, tmp_path: Path, footage_of_two: list[Path], monkeypatch: pytest.MonkeyPatch) -> str:
     """A home in a bucket with the clips in it; workers of a cluster see no folder of ours."""
     monkeypatch.setattr("tasks.team.is_shared", lambda *_: False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # buckets of other tests may have this name
     home = f"{s3_url}/home"
     monkeypatch.setenv("MEMDUB_HOME", home)
     monkeypatch.setenv("MEMDUB_LEASE_SECONDS", "3")
@@ -120,7 +122,7 @@ def test_extract_on_two_workers_dub_and_query(
         assert artifact is not None
         check_whole(Home(bucket), artifact, read_all=True)
     assert not list(Home(bucket).workspace_root().iterdir()), "we worked ourselves"
-    assert not list(folder.rglob("*.mp4")), "somebody's footage stays behind"
+    assert not list(folder.glob("**/memdub-work/*/*")), "somebody's footage stays behind"
 
     assert memdub("extract", "anna", "--dask-address", address, "--json") == 1
     assert [one["reused"] for one in json.loads(memdub.out)["features"]] == [True, True]
