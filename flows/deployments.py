@@ -50,7 +50,7 @@ def check_times(cron: str, timezone: str | None) -> None:
         (f"--timezone {timezone!r}", {"cron": "* * * * *", "timezone": timezone}, "use one as Europe/Berlin"),
     ):
         try:
-            CronSchedule(**asked)  # type: ignore[arg-type]
+            CronSchedule(**asked)
         except (ValidationError, ValueError) as error:
             raise RequestError("is not understood", where=where, do=do) from error
 

@@ -45,8 +45,7 @@ def call(task: Callable[..., Result], *arguments: Any, name: str, **keywords: An
     from prefect.cache_policies import NO_CACHE
 
     # Recipes are the cache: Prefect's own would believe in files that are gone.
-    wrapped = prefect.task(
-        _told_of(task),
+    as_task = prefect.task(
         name=task.__name__,
         task_run_name=name.replace("{", "(").replace("}", ")"),
         cache_policy=NO_CACHE,
@@ -54,7 +53,8 @@ def call(task: Callable[..., Result], *arguments: Any, name: str, **keywords: An
         retry_delay_seconds=list(BACKOFF),
         retry_condition_fn=_try_again,
     )
-    return wrapped(*arguments, **keywords)
+    result: Result = as_task(_told_of(task))(*arguments, **keywords)
+    return result
 
 
 def passes(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flows import server
 from flows.engine import in_prefect
@@ -102,7 +102,8 @@ def _train(pool: str, parameters: dict[str, Any], tell: Tell) -> None:
         run = _under_way(client, deployment, parameters)
         if run is None:
             name = f"train {parameters['identity']} {parameters['method']} in {pool}"
-            run = run_deployment(deployment.id, parameters=parameters, timeout=0, flow_run_name=name)
+            sent = run_deployment(deployment.id, parameters=parameters, timeout=0, flow_run_name=name)
+            run = cast("FlowRun", sent)  # a coroutine only where a loop runs
         tell(f"{pool}: {run.name}")
         _wait(client, run, pool, tell)
 
@@ -140,7 +141,7 @@ def _deployment_of(client: SyncPrefectClient, pool: str) -> DeploymentResponse:
         return min(there, key=lambda one: one.name)
     from flows.deployable import train
 
-    made = train.to_deployment(
+    made: Any = train.to_deployment(
         f"in-{pool}",
         work_pool_name=pool,
         tags=["memdub"],
@@ -173,16 +174,16 @@ def _under_way(
 
 def _wait(client: SyncPrefectClient, run: FlowRun, pool: str, tell: Tell) -> None:
     """Until the run has ended; WorkError where it did not end well."""
-    said = ""
+    said: str | None = ""
     while True:
         state = client.read_flow_run(run.id).state
         if state is not None and state.name != said:
             said = state.name
-            tell(f"{pool}: {said.lower()}")
+            tell(f"{pool}: {str(said).lower()}")
         if state is not None and state.is_final():
             break
         # The server is asked, as Prefect itself does: it has no way to call us.
         time.sleep(_ASK_SECONDS)
     if not state.is_completed():
-        what = f"the training ended as {said.lower()}: {state.message or 'nothing was said'}"
+        what = f"the training ended as {str(said).lower()}: {state.message or 'nothing was said'}"
         raise WorkError(what, where=f"--where {pool}", do=f"`prefect flow-run logs {run.id}` says more")

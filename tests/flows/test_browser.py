@@ -14,7 +14,10 @@ from tests.helpers.serving import Serving
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
 )
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install one to see the UI in it")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install one to see the UI in it"),
+    pytest.mark.timeout(900),
+]
 
 
 def rendered(folder: Path, url: str) -> str:
@@ -22,7 +25,7 @@ def rendered(folder: Path, url: str) -> str:
     assert CHROMIUM is not None
     words = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1400", "--dump-dom"]
     told = [f"--user-data-dir={folder / 'browser'}", "--virtual-time-budget=20000", url]
-    done = subprocess.run([CHROMIUM, *words, *told], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([CHROMIUM, *words, *told], capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

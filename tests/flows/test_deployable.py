@@ -109,3 +109,36 @@ def test_what_a_run_shows_is_in_the_server(tmp_path: Path) -> None:
     assert rows["a b.mp4"]["state"] == "new"
     assert rows[str(tmp_path / "none.mp4")]["state"] == "refused"
     assert rows[str(tmp_path / "none.mp4")]["reason"]
+
+
+@pytest.mark.usefixtures("_server")
+def test_trainings_queue_for_cards_where_the_ui_shows_it() -> None:
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+
+    from flows.engine import card_limit, card_slots
+
+    def taken() -> int:
+        return client.read_global_concurrency_limit_by_name(card_limit()).active_slots
+
+    @flow
+    def training(count: int) -> int:
+        with card_slots(count):
+            return taken()
+
+    with get_client(sync_client=True) as client:
+        client.upsert_global_concurrency_limit_by_name(card_limit(), 2)
+        assert training(1) == 1
+        assert training(2) == 2
+        assert training(0) == 0, "no card is needed on a processor"
+        assert taken() == 0
+        client.delete_global_concurrency_limit_by_name(card_limit())
+        with card_slots(1):  # no run of Prefect surrounds it: the lock alone counts
+            pass
+
+    @flow
+    def unlimited() -> str:
+        with card_slots(1):
+            return "it runs, for no limit was made"
+
+    assert unlimited()

@@ -20,7 +20,8 @@ from urllib.request import Request, urlopen
 __all__ = ["ROOT", "Serving", "environment_of", "free_port", "prefect", "processes_of", "serving", "until"]
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 240.0
+# A machine may be busy with other things: a server needs seconds of its own time, and minutes of theirs.
+PATIENCE = 600.0
 
 
 def free_port() -> int:
@@ -146,7 +147,7 @@ class Serving:
 
     def stop(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(300)
 
 
 @contextmanager
@@ -159,4 +160,4 @@ def serving(folder: Path, home: Path, *words: str) -> Iterator[Serving]:
     finally:
         if served.process.poll() is None:
             served.stop()
-        until(lambda: not processes_of(folder), "the end of what it started", 30)
+        until(lambda: not processes_of(folder), "the end of what it started", 120)
