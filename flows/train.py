@@ -254,7 +254,8 @@ def _forewarn(home: Home, of: Ingredients, method: str, tell: Callable[[str], No
 
 
 def _unextracted(home: Home, identity: str) -> list[str]:
-    """Clips without any features; RequestError where there are no clips."""
+    """Clips without any features, but for those that are refused for good; RequestError without clips."""
+    from flows.failures import refused_clips
     from tasks.remember import features_of
 
     ledger = Ledger(home.objects)
@@ -264,8 +265,9 @@ def _unextracted(home: Home, identity: str) -> list[str]:
     try:
         there = {one.clip.id for one in features_of(home, ledger, identity)}
     except RequestError:
-        there = set()
-    return [clip for clip in clips if clip not in there]
+        return clips
+    refused = refused_clips(ledger)
+    return [clip for clip in clips if clip not in there and clip not in refused]
 
 
 class _Teller:
