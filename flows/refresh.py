@@ -93,7 +93,7 @@ class Refreshed:
             return None
         lines = "; ".join(f"{e.where}: {e.what}" for e in self.failed[:3])
         lines += f"; and {len(self.failed) - 3} more" if len(self.failed) > 3 else ""
-        do = "the rest is done; what was refused is tried again when its file changes"
+        do = "the rest is done; `memdub retry --failed` tries these again"
         return PartlyFailed(f"{len(self.failed)} refused or failed: {lines}", do=do)
 
     def raise_if_failed(self) -> None:

@@ -77,7 +77,7 @@ def refresh(
     try:
         result = refresh_flow(identities, allow_shrink=allow_shrink, **how)
     except Shrinks as error:
-        if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if as_json or not _may_ask():
             raise
         note(f"memdub: {error}")
         if not click.confirm("Retire them?", err=True):
@@ -90,6 +90,11 @@ def refresh(
         tell_refreshed(result)
     if error is not None:
         raise click.exceptions.Exit(say_error(error, as_json=as_json, content=result.as_dict()))
+
+
+def _may_ask() -> bool:
+    """Whether somebody is there who can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def tell_refreshed(result: Refreshed) -> None:

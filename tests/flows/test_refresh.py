@@ -269,6 +269,37 @@ def test_a_refresh_that_would_retire_more_than_a_fifth_stops(raw: Path, root: Pa
     assert len(clips_of(root / "home")) == 6
 
 
+@pytest.mark.parametrize(("answer", "status", "left"), [(False, 2, 7), (True, 0, 5)])
+def test_on_a_terminal_it_asks(
+    raw: Path,
+    root: Path,
+    memdub: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: bool,
+    status: int,
+    left: int,
+) -> None:
+    refresh()
+    (raw / "0.mp4").unlink()
+    (raw / "1.mp4").unlink()
+    monkeypatch.setattr("flows.cli.refresh._may_ask", lambda: True)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: answer)
+    assert memdub("refresh") == status
+    assert "2 of 7 clips would be retired" in memdub.err
+    assert len(clips_of(root / "home")) == left
+
+
+def test_names_that_are_no_text_and_things_that_are_no_files(raw: Path, root: Path) -> None:
+    (raw / "0.mp4").rename(os.fsdecode(os.fsencode(raw) + b"/caf\xe9.mp4"))
+    os.mkfifo(raw / "pipe.mp4")
+    (raw / "empty.mp4").touch()
+    result = refresh()
+    assert became(result)["caf\ufffd.mp4"] == "new"
+    assert became(result)["empty.mp4"] == "quarantined"
+    assert "pipe.mp4" not in became(result)
+    assert refresh().is_idle
+
+
 def test_a_raw_folder_that_is_not_there_retires_nobody(raw: Path, root: Path) -> None:
     refresh()
     aside = (root / "home" / "raw").rename(root / "unmounted")
