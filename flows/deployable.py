@@ -107,6 +107,7 @@ def extract(
     identities: list[str] | None = None,
     workers: int | None = None,
     dask_address: str | None = None,
+    cluster: str | None = None,
     speech: Speech = "embedded",
     limit: int | None = None,
     home: str | None = None,
@@ -115,8 +116,9 @@ def extract(
 
     Args:
         identities: The people's short names; everyone with consent if not given.
-        workers: Processes on this machine; one a core if not given.
+        workers: Processes on this machine; one a core if not given, 0 for none beside this run's own.
         dask_address: A Dask scheduler to use instead of workers of our own, as tcp://10.0.0.1:8786.
+        cluster: A YAML file that describes a cluster to start, as infra/clusters/slurm.yaml.
         speech: The network that hears.
         limit: At most so many clips.
         home: Where everything lives: a folder or a URL; MEMDUB_HOME if not given.
@@ -127,6 +129,7 @@ def extract(
             options=ExtractOptions(speech=speech),
             workers=workers,
             dask_address=dask_address,
+            cluster=cluster,
             limit=limit,
             home=home,
             watch=shown.watching,
@@ -271,6 +274,7 @@ def refresh(
     train: list[str] | None = None,
     workers: int | None = None,
     dask_address: str | None = None,
+    cluster: str | None = None,
     allow_shrink: bool = False,
     limit: int | None = None,
     dry_run: bool = False,
@@ -282,8 +286,9 @@ def refresh(
         identities: The people's short names; everyone if not given.
         retrain_at: The share of footage that must have changed before a method is trained again.
         train: Methods to train even where they have no checkpoint yet, as memface or memface:gpu.
-        workers: Processes on this machine; one a core if not given.
+        workers: Processes on this machine; one a core if not given, 0 for none beside this run's own.
         dask_address: A Dask scheduler to use instead of workers of our own, as tcp://10.0.0.1:8786.
+        cluster: A YAML file that describes a cluster to start, as infra/clusters/slurm.yaml.
         allow_shrink: Go on even if more than a fifth of the clips would be retired.
         limit: At most so many files.
         dry_run: Only say what would be done.
@@ -295,6 +300,7 @@ def refresh(
             home=home,
             workers=workers,
             dask_address=dask_address,
+            cluster=cluster,
             retrain_at=retrain_at,
             train=train or [],
             allow_shrink=allow_shrink,

@@ -142,3 +142,19 @@ def test_trainings_queue_for_cards_where_the_ui_shows_it() -> None:
             return "it runs, for no limit was made"
 
     assert unlimited()
+
+
+@pytest.mark.usefixtures("_server")
+def test_a_refresh_shows_its_tables(tmp_path: Path) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows import deployable
+
+    keep_consent(tmp_path / "home")
+    film(tmp_path / "home/raw/anna/new.mp4")
+    rows = deployable.refresh(["anna"], dry_run=True)
+    assert [row["identity"] for row in rows] == ["anna"]
+    with get_client(sync_client=True) as client:
+        shown = {one.key: json.loads(str(one.data)) for one in client.read_artifacts() if one.type == "table"}
+    assert [row["path"] for row in shown["refresh-files"]] == ["new.mp4"]
+    assert [row["identity"] for row in shown["refresh"]] == ["anna"]
