@@ -113,6 +113,11 @@ class Ledger:
         found: list[dict[str, Any]] = rows.filter(live).to_pylist()
         return found
 
+    def retired(self, identity: str) -> frozenset[str]:
+        """Clips whose footage is gone: they are kept, and not worked with."""
+        rows = self.tables["clips"].read(["id", "retired_at"], _slug_partition(identity))
+        return frozenset(rows.filter(pc.is_valid(rows["retired_at"]))["id"].to_pylist())
+
     def retire(self, identity: str, clips: Iterable[str], when: dt.datetime | None) -> None:
         """Mark clips as retired, or with None as live again. Nothing of them is removed."""
         partition = _slug_partition(identity)

@@ -300,6 +300,7 @@ def test_retired_clips_stay_in_the_ledger_and_come_back(tmp_path: Path) -> None:
     ledger.retire("anna", ["clip-a", "clip-unknown"], when)
     ledger.retire("anna", ["clip-a"], when + dt.timedelta(days=1))
     assert [row["id"] for row in ledger.live_clips("anna")] == ["clip-b"]
+    assert ledger.retired("anna") == {"clip-a"}
     rows = {row["id"]: row for row in ledger.rows("clips").to_pylist()}
     assert (rows["clip-a"]["retired_at"], rows["clip-a"]["width_px"]) == (when, 96)
     assert sorted(plain_ids(tmp_path)) == ["clip-a", "clip-b"]
