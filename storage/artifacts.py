@@ -13,6 +13,7 @@ import errno
 import functools
 import hashlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -55,6 +56,7 @@ MANIFEST = "manifest.json"
 READ_WHOLE = frozenset({"checkpoint", "memory", "dub"})
 # Hashing and syncing leave Python's lock alone: while one waits for the disk another hashes.
 SEALERS = 4
+COPIED_BYTES = 2**18
 
 
 @dataclass(frozen=True)
@@ -306,10 +308,7 @@ def _sealed(path: Path) -> tuple[int, str]:
 def _publish(home: Home, uri: str, workspace: Path) -> None:
     """Puts the files where the ledger will say they are. The caller holds the lease."""
     if not home.is_local:
-        fs, target = fsspec.core.url_to_fs(home.uri(uri))
-        files = [path for path in workspace.rglob("*") if path.is_file()]
-        # File by file, many at once: given the folder, every folder in it would cost requests of its own.
-        fs.put(list(map(str, files)), [f"{target}/{path.relative_to(workspace)}" for path in files])
+        _upload(home, uri, workspace)
         home.keep(uri, workspace)
         return
     path = home.path(uri)
@@ -325,6 +324,24 @@ def _publish(home: Home, uri: str, workspace: Path) -> None:
 def _subject(recipe: Recipe) -> str | None:
     """What a person knows it by: the clip that it is about, or the file."""
     return recipe.inputs.get("clip") or next((source.name for source in recipe.raw), None)
+
+
+def _upload(home: Home, uri: str, workspace: Path) -> None:
+    """Into the bucket; what is there already under another name is copied by the store itself."""
+    fs, target = fsspec.core.url_to_fs(home.uri(uri))
+    sizes = {path: path.stat() for path in workspace.rglob("*") if path.is_file()}
+    there = home.kept_files()
+    copies = {path: there[told.st_ino] for path, told in sizes.items() if _worth_copying(told, there)}
+    for path, key in copies.items():
+        fs.cp_file(fsspec.core.strip_protocol(home.uri(key)), f"{target}/{path.relative_to(workspace)}")
+    files = [path for path in sizes if path not in copies]
+    # File by file, many at once: given the folder, every folder in it would cost requests of its own.
+    fs.put(list(map(str, files)), [f"{target}/{path.relative_to(workspace)}" for path in files])
+
+
+def _worth_copying(told: os.stat_result, there: Mapping[int, str]) -> bool:
+    """A link to a published file, and large: a copy takes two requests."""
+    return told.st_ino in there and told.st_size >= COPIED_BYTES
 
 
 def _lineage(recipe: Recipe) -> list[dict[str, Any]]:

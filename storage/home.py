@@ -116,6 +116,11 @@ class Home:
         """Where `key` is read best: what was kept, or else where it lies."""
         return str(self._kept / key) if self.posting and (self._kept / key).exists() else self.uri(key)
 
+    def kept_files(self) -> dict[int, str]:
+        """The key of every file that was kept, by its inode: what links to one has the same bytes."""
+        files = (path for path in self._kept.rglob("*") if self.posting and path.is_file())
+        return {path.stat().st_ino: str(path.relative_to(self._kept)) for path in files}
+
     def forget(self) -> None:
         """Remove what was kept."""
         shutil.rmtree(self._kept, ignore_errors=True)
