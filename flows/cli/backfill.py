@@ -30,7 +30,9 @@ def backfill(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Do a stage again where an outdated version of it made what there is; what there is stays.
+    """Do a stage again where an outdated version did it.
+
+    What there is stays: the new result is another artifact beside it, and what is made of it follows.
 
     NAME is of whom; of everyone with consent, without any.
     """

@@ -26,7 +26,10 @@ COLUMNS = ("ingest", *CLIP_STAGES)
 def plan(
     words: tuple[str, ...], method: str, preset: str, audio: Path | None, everything: bool, as_json: bool
 ) -> None:
-    """Say what would run: every stage of every clip, and the minutes expected from past runs.
+    """Say what would run, and for how many minutes.
+
+    Every stage of every clip: done, to run, failed or blocked; minutes are medians of past runs. Nothing is
+    written.
 
     FLOW is refresh (without any), ingest, extract, remember, train or dub; NAME is whom; everyone, without
     any.

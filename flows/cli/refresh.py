@@ -58,7 +58,10 @@ def refresh(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Take what is new in raw/, leave what is done, retire what is gone, train where enough has changed.
+    """Bring everything that is made of raw/ up to date.
+
+    What is new is taken, what is done is left, what is gone is retired, and methods are trained again where
+    enough has changed.
 
     NAME is whose folder to look at; everyone's, without any. A bad file is put aside with its reason and
     not tried again before it changes; a file that is still being copied is left for the next time.

@@ -29,7 +29,9 @@ def retry(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Try again what failed, and only that; what has succeeded since is not tried.
+    """Try again what failed, and only that.
+
+    Each is tried as it was asked for then; what has succeeded since is not tried.
 
     NAME is of whom; of everyone, without any.
     """

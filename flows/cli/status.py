@@ -14,7 +14,7 @@ __all__ = ["status", "tell_status"]
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Who is here, how far every stage is, what runs and waits, what failed and why."""
+    """Who is here, what is done, runs, waits, failed and why."""
     found = survey(Home())
     if as_json:
         print_json(found.as_dict())
