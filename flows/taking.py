@@ -149,10 +149,11 @@ def _refuse(hands: _Hands, taking: Taking, error: MemdubError) -> None:
     known = taking.change.known
     # The clip of what the file was before stays as it is: nothing has taken its place.
     former = known["clip"] if known is not None and known["state"] != "gone" else None
-    _note(hands, taking, state="quarantined", clip=former, reason=str(named.what))
+    # Written down first: killed in between it is refused, and written down, once more.
     record_failure(
         hands.ledger, hands.run, stage="ingest", subject=seen.where, error=named, identity=intake.identity
     )
+    _note(hands, taking, state="quarantined", clip=former, reason=str(named.what))
     intake.note(seen.path, "quarantined", former, named.what)
     hands.failed.append(named)
 
