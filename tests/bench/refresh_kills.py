@@ -1,9 +1,10 @@
 """A refresh killed again and again, at random: `python -m tests.bench.refresh_kills [--kills 50] [--seed 0]`.
 
 raw/ has a new file, a changed one, one that is gone, one that was renamed and one that is bad. A refresh of
-it is killed (SIGKILL) at a random moment of the time that an undisturbed one takes, started again, killed again,
-up to five times; then one may end. What the ledger says then must be what it says after the undisturbed one:
-files, clips, artifacts with their content, lineage, failures. Then all begins anew, until so many were killed.
+it is killed (SIGKILL) at a random moment of the time that an undisturbed one takes, started again, killed
+again, up to five times; then one may end. What the ledger says then must be what it says after the
+undisturbed one: files, clips, artifacts with their content, lineage, failures. Then all begins anew, until so
+many were killed.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     chance, killed, rounds = random.Random(asked.seed), 0, 0
-    with tempfile.TemporaryDirectory() as name:
-        start, home = changed_home(Path(name)), Path(name) / "copy"
+    with tempfile.TemporaryDirectory() as folder:
+        start, home = changed_home(Path(folder)), Path(folder) / "copy"
         usual, wanted = undisturbed(start, home)
         print(f"undisturbed: {usual:.1f} s, {len(wanted['artifacts'])} artifacts")
         while killed < asked.kills:
@@ -44,6 +45,10 @@ def main() -> None:
                 f"killed {hit} times, after {told} s: {'the same' if same else 'ANOTHER LEDGER'}", flush=True
             )
             if not same:
+                found = outcome(home)
+                for name, rows in wanted.items():
+                    print(f"{name}: missing {set(rows) - set(found[name])}")
+                    print(f"{name}: too many {set(found[name]) - set(rows)}")
                 sys.exit(1)
     print(f"{killed} kills in {rounds} refreshes: each ended as the undisturbed one")
 
