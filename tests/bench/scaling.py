@@ -8,6 +8,7 @@
     flow      100,000 clips planned, handed to workers that do nothing, gathered, and planned again
     writers   many writers of one partition, in a folder and in a bucket on a loopback S3 server
     bucket    requests and bytes of one real clip from end to end in a bucket
+    near      clips in blocks against whole clips, where workers share the disk
 
 `infra/SCALING.md` reads these figures. Nothing here needs footage: clips are rows, but for `bucket`.
 """
@@ -20,6 +21,7 @@ import datetime as dt
 import hashlib
 import json
 import multiprocessing
+import shutil
 import tempfile
 import threading
 import time
@@ -34,7 +36,7 @@ import pytest
 import s3fs
 
 from flows.extract import plan
-from flows.extracting import Outcome, Work, extract_far
+from flows.extracting import Outcome, Work, _share_out, extract_far
 from flows.ingest import ingest
 from storage.artifacts import Artifact
 from storage.home import Home
@@ -310,6 +312,35 @@ def _as_far_workers_do(home: str) -> list[Outcome]:
     return done
 
 
+def near(count: int) -> None:
+    """Eight clips over two workers of this machine: in blocks, as it is done there, and whole."""
+    with tempfile.TemporaryDirectory() as folder, open_team(2) as team:
+        root = Path(folder)
+        keep_consent(root / "home")
+        films = [
+            film(
+                Script(seed=n, size=192, text="Puppets speak, and say a sentence or two."), root / f"{n}.mp4"
+            )
+            for n in range(8)
+        ]
+        ingest([one.video for one in films], "anna", home=str(root / "home")).raise_if_refused()
+        print("Eight clips, two workers of this machine, seconds in blocks / whole:")
+        for _ in range(3):
+            told = [_carried_out(root, team, how) for how in (_share_out, extract_far)]
+            print(f"  {told[0]:.1f} / {told[1]:.1f}", flush=True)
+
+
+def _carried_out(root: Path, team: Any, how: Callable[..., None]) -> float:
+    copy = root / "copy"
+    shutil.copytree(root / "home", copy)
+    place, ingredients, todo = plan(["anna"], home=str(copy))
+    with run(Ledger(place.objects), "extract", identity="anna") as this:
+        work = Work(place, ingredients, this, lambda outcome: None, _raise, None)
+        seconds = timed(lambda: how(work, todo, team, lambda stage, frames: None))
+    shutil.rmtree(copy)
+    return seconds
+
+
 def _raise(error: Exception) -> None:
     raise error
 
@@ -349,7 +380,7 @@ def _bucket() -> Iterator[str]:
         s3.forget()
 
 
-PARTS = (dask, ledger, flow, writers, bucket)
+PARTS = (dask, ledger, flow, writers, bucket, near)
 
 
 def main() -> None:
