@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=15.0, gt=0, allow_inf_nan=False)
     # A younger file in raw/ that cannot be read is still being copied; an older one is bad.
     settle_seconds: float = Field(default=60.0, ge=0, allow_inf_nan=False)
+    # A decoder that gets no further for so long hangs; a large file is given more.
+    stall_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     # Where OpenLineage events go: file:/path or http://host:port. Empty: nowhere.
     openlineage: str = ""
     # Who signs dubs: PEM files of a certificate with its chain, and of its key. Empty: the home's own.

@@ -18,7 +18,7 @@ from storage.consent import Consent
 from storage.errors import ConsentError, MediaError, RequestError
 from storage.home import Home, Settings
 from storage.ledger import Ledger
-from storage.media import Probe, check, probe
+from storage.media import Probe, check, probe_apart
 from storage.recipes import hash_file
 from tasks.raw import is_footage
 
@@ -80,7 +80,7 @@ def hash_footage(source: Path, settings: Settings) -> str:
 def inspect(source: Path, settings: Settings, options: IngestOptions) -> Probe:
     """What the file is; raises MediaError if the pipeline cannot use it."""
     _require_file(source, settings.max_video_bytes)
-    info = probe(source)
+    info = probe_apart(source, stall_seconds=settings.stall_seconds)
     check(info, silent_ok=True, min_seconds=settings.min_seconds, min_side=settings.min_side)
     if info.audio is None and not options.silent_ok:
         do = "give footage with its sound, or add --silent-ok"
