@@ -59,11 +59,14 @@ def fresh(start: Path, home: Path) -> None:
 
 
 def undisturbed(start: Path, home: Path) -> tuple[float, dict]:
-    """How long it takes, and what it ends in."""
-    fresh(start, home)
-    begun = time.monotonic()
-    ended(home)
-    return time.monotonic() - begun, outcome(home)
+    """How long it takes at its quickest (files are read from memory then), and what it ends in."""
+    took = []
+    for _ in range(3):
+        fresh(start, home)
+        begun = time.monotonic()
+        ended(home)
+        took.append(time.monotonic() - begun)
+    return min(took), outcome(home)
 
 
 def ended(home: Path) -> None:
