@@ -103,10 +103,11 @@ def dub(
     options: DubOptions | None = None,
     home: str | None = None,
     workers: int = 0,
+    where: str | None = None,
     watch: Watch = no_progress,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Dubbed:
-    """Have this person say what the sound file says."""
+    """Have this person say what the sound file says; `where` is the Prefect work pool that trains first."""
     from tasks.dubbing.stage import DubOptions
 
     options, audio = options or DubOptions(), Path(audio)
@@ -114,7 +115,7 @@ def dub(
     target = _own_folder(place) if out is None else _checked_out(Path(out), audio)
     asked = {"identity": identity, "audio": str(audio), "out": str(target), "options": options.__dict__}
     with run(Ledger(place.objects), "dub", identity=identity, arguments=asked):
-        known = _made_ready(place, identity, options, known, watch, tell)
+        known = _made_ready(place, identity, options, known, where, watch, tell)
         job = _job(place, identity, audio, options, known)
         tell(f"template {job.chosen.material.clip.id}, {job.chosen.why}")
         made = _dub(job, workers, watch, tell)
@@ -178,7 +179,7 @@ def _known(home: Home, identity: str, options: DubOptions) -> _Known:
     from tasks.training import TrainOptions, method_of, wants_memory
 
     ledger = Ledger(home.objects)
-    clips = [row["id"] for row in ledger.rows("clips").to_pylist() if row["identity"] == identity]
+    clips = [row["id"] for row in ledger.live_clips(identity)]
     if not clips:
         raise RequestError("no clips", where=identity, do="`memdub ingest` footage first")
     try:
@@ -239,6 +240,7 @@ def _made_ready(
     identity: str,
     options: DubOptions,
     known: _Known,
+    where: str | None,
     watch: Watch,
     tell: Callable[[str], None],
 ) -> _Known:
@@ -257,7 +259,7 @@ def _made_ready(
 
         tell(f"{options.method} is not trained on {identity} yet: training it first")
         asked = TrainOptions(options.method, options.preset, seed=options.seed)
-        train(identity, asked, home=home.url, watch=watch, tell=tell)
+        train(identity, asked, where=where, home=home.url, watch=watch, tell=tell)
         known = _known(home, identity, options)
     if "remember" in known.missing():
         from flows.remember import remember

@@ -6,7 +6,7 @@ Called by the command line and, as `flows.deployable.ingest`, by Prefect.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from flows.batch import error_of, refusals, status_of
 from flows.engine import call
+from flows.watching import Progress, Watch, no_progress
 from storage import consent
 from storage.artifacts import Artifact
 from storage.errors import (
@@ -28,12 +29,10 @@ from storage.ledger import Ledger
 from storage.runs import Run, record_failure, run
 from storage.text import printable
 from tasks.footage import IngestOptions, find_footage, hash_footage, inspect, refuse_unfilmed
-from tasks.ingest import Progress, ingest_file
+from tasks.ingest import ingest_file
 
 __all__ = ["Ingested", "Watch", "ingest", "no_progress"]
 
-# Opens progress for one item of so many: (name, number, of how many) -> context of a Progress.
-Watch = Callable[[str, int, int], AbstractContextManager[Progress | None]]
 # What is wrong with more than the one file: the others would fail likewise.
 ENDS_ALL = (HomeError, ConsentError, LeaseLost)
 
@@ -63,11 +62,6 @@ class Ingested:
         error = self.error()
         if error is not None:
             raise error
-
-
-def no_progress(name: str, number: int, total: int) -> AbstractContextManager[Progress | None]:
-    """Watches nothing."""
-    return nullcontext()
 
 
 def ingest(

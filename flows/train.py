@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.engine import call
+from flows.engine import call, card_slots, in_prefect
 from flows.ingest import Watch, no_progress
 from storage import consent
 from storage.artifacts import Artifact, find_whole
@@ -88,26 +88,44 @@ def train(
     device: str = "auto",
     processes: int = 1,
     limit_minutes: float | None = None,
+    where: str | None = None,
     home: str | None = None,
     watch: Watch = no_progress,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Trained:
-    """Train what is not trained yet; stages in their order."""
+    """Train what is not trained yet; stages in their order.
+
+    `where` names a Prefect work pool that is to do it: it is waited for, and what it made is taken.
+    """
     # Heavy, and not needed to refuse a request.
+    from tasks.cards import needed
     from tasks.training import Halted, check_device, method_of, train_stage
 
     place = _allowed(home, identity)
     method_of(options)
-    check_device(device)
+    if where is None:
+        check_device(device)
+    else:
+        from flows.pools import check
+
+        check(where, place)
     limit = None if limit_minutes is None else 60 * limit_minutes
     how: dict[str, Any] = {"device": device, "processes": processes, "limit_seconds": limit}
+    ledger = Ledger(place.objects)
     asked = {"identity": identity, "options": _told(options)}
     result = Trained()
-    with run(Ledger(place.objects), "train", identity=identity, arguments=asked) as this:
+    with run(ledger, "train", identity=identity, arguments=asked) as this:
         of, stages = _gathered(place, identity, options, watch, tell)
+        if where is not None:
+            from flows.pools import train_in_pool
+
+            asking = {"device": device, "processes": processes}
+            train_in_pool(where, place, options, identity, stages, asking, tell)
         for number, one in enumerate(stages, 1):
             name = one.stage.name
-            with watch(f"training {name}", number, len(stages)) as bar:
+            done = find_whole(place, ledger, one.recipe, identity) is not None
+            slots = 0 if done else needed(device, processes)
+            with card_slots(slots), watch(f"training {name}", number, len(stages)) as bar:
                 told: dict[str, Any] = {"progress": _Teller(name, bar, tell), "tell": tell}
                 made = call(train_stage, place, one, of, **how, **told, name=f"train {identity} {name}")
             if isinstance(made, Halted):
@@ -236,18 +254,20 @@ def _forewarn(home: Home, of: Ingredients, method: str, tell: Callable[[str], No
 
 
 def _unextracted(home: Home, identity: str) -> list[str]:
-    """Clips without any features; RequestError where there are no clips."""
+    """Clips without any features, but for those that are refused for good; RequestError without clips."""
+    from flows.failures import refused_clips
     from tasks.remember import features_of
 
     ledger = Ledger(home.objects)
-    clips = [row["id"] for row in ledger.rows("clips").to_pylist() if row["identity"] == identity]
+    clips = [row["id"] for row in ledger.live_clips(identity)]
     if not clips:
         raise RequestError("no clips", where=identity, do="`memdub ingest` footage first")
     try:
         there = {one.clip.id for one in features_of(home, ledger, identity)}
     except RequestError:
-        there = set()
-    return [clip for clip in clips if clip not in there]
+        return clips
+    refused = refused_clips(ledger)
+    return [clip for clip in clips if clip not in there and clip not in refused]
 
 
 class _Teller:
@@ -261,7 +281,8 @@ class _Teller:
     def __call__(self, told: Any) -> None:
         if self._bar is not None:
             self._bar(told.step, told.steps)
-            return
+            if not in_prefect():  # a terminal; Prefect has room for both
+                return
         tenth = 10 * told.step // told.steps
         if tenth == self._tenth:
             return

@@ -13,6 +13,7 @@ import errno
 import functools
 import hashlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -38,12 +39,14 @@ from storage.runs import current_run
 
 __all__ = [
     "DRAFT",
+    "MANIFEST",
     "READ_WHOLE",
     "Artifact",
     "Made",
     "check_whole",
     "find",
     "find_whole",
+    "of_row",
     "produce",
     "workspace_of",
 ]
@@ -53,6 +56,7 @@ MANIFEST = "manifest.json"
 READ_WHOLE = frozenset({"checkpoint", "memory", "dub"})
 # Hashing and syncing leave Python's lock alone: while one waits for the disk another hashes.
 SEALERS = 4
+COPIED_BYTES = 2**18
 
 
 @dataclass(frozen=True)
@@ -125,13 +129,19 @@ def produce(
 def find(ledger: Ledger, artifact: str, identity: str | None = None) -> Artifact | None:
     """The committed artifact of this id."""
     row = ledger.find(artifact, identity)
-    if row is None:
-        return None
+    return None if row is None else of_row(row)
+
+
+def of_row(row: Mapping[str, Any]) -> Artifact:
+    """The committed artifact of a row of `artifacts`."""
     return Artifact(row["id"], row["kind"], row["identity"], row["uri"], row, reused=True)
 
 
 def find_whole(home: Home, ledger: Ledger, recipe: Recipe, identity: str | None) -> Artifact | None:
     """The recipe's artifact if the ledger names it and every file has its size; of some kinds, its bytes."""
+    # What has no bytes need not be looked for in a ledger of a million rows.
+    if not home.objects.size(f"{_uri(recipe)}/{MANIFEST}"):
+        return None
     artifact = find(ledger, recipe.id, identity)
     if artifact is None:
         return None
@@ -140,6 +150,11 @@ def find_whole(home: Home, ledger: Ledger, recipe: Recipe, identity: str | None)
     except CorruptArtifact:
         return None
     return artifact
+
+
+def _uri(recipe: Recipe) -> str:
+    """Where its bytes lie, relative to the home."""
+    return f"stores/{recipe.kind}/{recipe.id}"
 
 
 def check_whole(home: Home, artifact: Artifact, *, read_all: bool = False) -> None:
@@ -172,8 +187,10 @@ def _make_once(
         return find_whole(home, ledger, recipe, identity) is not None
 
     seconds = home.settings.lease_seconds
+    about = {"stage": recipe.stage, "identity": identity, "of": _subject(recipe)}
+    told: dict[str, Any] = {"finished": finished, "waiting": waiting, "about": about}
     while True:
-        with leases.hold(home.objects, recipe.id, seconds, finished=finished, waiting=waiting) as lease:
+        with leases.hold(home.objects, recipe.id, seconds, **told) as lease:
             # Another process may have finished between our look and our turn.
             found = find_whole(home, ledger, recipe, identity)
             if found is not None:
@@ -188,7 +205,7 @@ def _make(
     home: Home, ledger: Ledger, recipe: Recipe, work: _Work, identity: str | None, lease: leases.Lease
 ) -> Artifact:
     started, begun = dt.datetime.now(dt.UTC), time.monotonic()
-    uri = f"stores/{recipe.kind}/{recipe.id}"
+    uri = _uri(recipe)
     with _draft(home, recipe) if work.resumable else workspace_of(home, recipe.id) as workspace:
         try:
             made = work.make(workspace)
@@ -213,7 +230,8 @@ def _make(
         lineage = [*_lineage(recipe), *made.lineage]
         with lease.kept():
             _publish(home, uri, workspace)
-            ledger.commit(Commit(row, lineage, made.clips, made.metrics, made.frames))
+            commit = Commit(row, lineage, made.clips, made.metrics, made.frames)
+            ledger.post(commit) if home.posting else ledger.commit(commit)
     return Artifact(recipe.id, recipe.kind, identity, uri, row)
 
 
@@ -290,8 +308,8 @@ def _sealed(path: Path) -> tuple[int, str]:
 def _publish(home: Home, uri: str, workspace: Path) -> None:
     """Puts the files where the ledger will say they are. The caller holds the lease."""
     if not home.is_local:
-        fs, target = fsspec.core.url_to_fs(home.uri(uri))
-        fs.put(f"{workspace}/", f"{target}/", recursive=True)
+        _upload(home, uri, workspace)
+        home.keep(uri, workspace)
         return
     path = home.path(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -301,6 +319,29 @@ def _publish(home: Home, uri: str, workspace: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
     workspace.rename(path)
     sync(path.parent)
+
+
+def _subject(recipe: Recipe) -> str | None:
+    """What a person knows it by: the clip that it is about, or the file."""
+    return recipe.inputs.get("clip") or next((source.name for source in recipe.raw), None)
+
+
+def _upload(home: Home, uri: str, workspace: Path) -> None:
+    """Into the bucket; what is there already under another name is copied by the store itself."""
+    fs, target = fsspec.core.url_to_fs(home.uri(uri))
+    sizes = {path: path.stat() for path in workspace.rglob("*") if path.is_file()}
+    there = home.kept_files()
+    copies = {path: there[told.st_ino] for path, told in sizes.items() if _worth_copying(told, there)}
+    for path, key in copies.items():
+        fs.cp_file(fsspec.core.strip_protocol(home.uri(key)), f"{target}/{path.relative_to(workspace)}")
+    files = [path for path in sizes if path not in copies]
+    # File by file, many at once: given the folder, every folder in it would cost requests of its own.
+    fs.put(list(map(str, files)), [f"{target}/{path.relative_to(workspace)}" for path in files])
+
+
+def _worth_copying(told: os.stat_result, there: Mapping[int, str]) -> bool:
+    """A link to a published file, and large: a copy takes two requests."""
+    return told.st_ino in there and told.st_size >= COPIED_BYTES
 
 
 def _lineage(recipe: Recipe) -> list[dict[str, Any]]:

@@ -78,6 +78,7 @@ def collect(home: Home, garbage: Garbage) -> None:
     for name in leases.abandoned(home.objects):
         with leases.hold_if_free(home.objects, name, home.settings.lease_seconds):
             pass  # taken and let go: it is gone
+    leases.sweep(home.objects)
     ledger.compact()
 
 

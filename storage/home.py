@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,7 @@ from storage.errors import HomeError, RequestError
 from storage.objects import LocalObjects, Objects, open_objects
 from storage.text import check_text
 
-__all__ = ["SLUG", "Home", "Settings", "check_slug"]
+__all__ = ["SLUG", "Home", "Settings", "check_slug", "current_settings"]
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -43,6 +44,12 @@ class Settings(BaseSettings):
     min_side: int = Field(default=64, ge=16)
     # A holder beats three times in this span; who sees no beat for all of it takes the work over.
     lease_seconds: float = Field(default=15.0, gt=0, allow_inf_nan=False)
+    # A younger file in raw/ that cannot be read is still being copied; an older one is bad.
+    settle_seconds: float = Field(default=60.0, ge=0, allow_inf_nan=False)
+    # A decoder that gets no further for so long hangs; a large file is given more.
+    stall_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+    # Where OpenLineage events go: file:/path or http://host:port. Empty: nowhere.
+    openlineage: str = ""
     # Who signs dubs: PEM files of a certificate with its chain, and of its key. Empty: the home's own.
     c2pa_certificate: str = ""
     c2pa_key: str = ""
@@ -51,8 +58,19 @@ class Settings(BaseSettings):
 class Home:
     """Where things lie under one root URL."""
 
-    def __init__(self, url: str | Path | None = None, settings: Settings | None = None) -> None:
-        self.settings = settings or _settings()
+    def __init__(
+        self,
+        url: str | Path | None = None,
+        settings: Settings | None = None,
+        *,
+        posting: bool = False,
+        scratch: Path | None = None,
+    ) -> None:
+        self.settings = settings or current_settings()
+        # Whether commits are left for another process to gather: where a thousand commit at once.
+        self.posting = posting
+        # Where a home in a bucket is worked on; the system's temporary folder, if not told.
+        self._scratch = scratch or Path(tempfile.gettempdir())
         self.url = check_text(str(url or self.settings.home), "MEMDUB_HOME")
 
     @cached_property
@@ -84,12 +102,38 @@ class Home:
         """Where uncommitted work is written: beside the stores, so that publishing is one rename."""
         # Two buckets may be worked on from one machine: each has a folder of its own.
         own = hashlib.sha256(self.url.encode()).hexdigest()[:12]
-        root = self.path(".work") if self.is_local else Path(tempfile.gettempdir()) / "memdub-work" / own
+        root = self.path(".work") if self.is_local else self._scratch / "memdub-work" / own
         root.mkdir(parents=True, exist_ok=True)
         return root
 
+    def keep(self, key: str, folder: Path) -> None:
+        """Keep the files that were just published at `key` near, for who reads them next, until `forget`."""
+        if self.posting:
+            kept = self._kept / key
+            shutil.rmtree(kept, ignore_errors=True)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(kept)
 
-def _settings() -> Settings:
+    def near(self, key: str) -> str:
+        """Where `key` is read best: what was kept, or else where it lies."""
+        return str(self._kept / key) if self.posting and (self._kept / key).exists() else self.uri(key)
+
+    def kept_files(self) -> dict[int, str]:
+        """The key of every file that was kept, by its inode: what links to one has the same bytes."""
+        files = (path for path in self._kept.rglob("*") if self.posting and path.is_file())
+        return {path.stat().st_ino: str(path.relative_to(self._kept)) for path in files}
+
+    def forget(self) -> None:
+        """Remove what was kept."""
+        shutil.rmtree(self._kept, ignore_errors=True)
+
+    @property
+    def _kept(self) -> Path:
+        return self.workspace_root() / "kept"
+
+
+def current_settings() -> Settings:
+    """What the environment says now; RequestError where it says nonsense."""
     try:
         return Settings()
     except ValidationError as error:

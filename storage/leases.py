@@ -22,12 +22,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from storage.errors import LeaseLost
+from storage.errors import LeaseLost, MemdubError
 from storage.objects import Objects, Version
 
-__all__ = ["Lease", "abandoned", "hold", "hold_if_free", "is_dead", "me"]
+__all__ = [
+    "Lease",
+    "abandoned",
+    "hold",
+    "hold_if_free",
+    "is_dead",
+    "me",
+    "running",
+    "sweep",
+    "waiting_for",
+]
 
-FOLDER = ".leases"
+FOLDER, WAITING = ".leases", ".waiting"
 Waiting = Callable[[str], None]
 
 
@@ -38,6 +48,8 @@ class Lease:
     objects: Objects
     name: str
     seconds: float
+    about: Mapping[str, Any] = field(default_factory=dict)  # what people are told of it
+    since: float = field(default_factory=time.time)
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     _version: Version | None = None
     _beats: int = 0
@@ -78,7 +90,8 @@ class Lease:
 
     def _write(self) -> bool:
         self._beats += 1
-        content = {"token": self.token, "beats": self._beats, **me()}
+        told = {"since": self.since, "at": time.time(), "about": dict(self.about)}
+        content = {"token": self.token, "beats": self._beats, **told, **me()}
         data = json.dumps(content).encode()
         with self.objects.exclusive(FOLDER):
             if not self.objects.write_if(self.key, data, self._version):
@@ -107,9 +120,10 @@ def hold(
     *,
     finished: Callable[[], bool] = lambda: False,
     waiting: Waiting | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> Iterator[Lease | None]:
     """Hold the lease `name`; yields None when `finished` became true while another process held it."""
-    with _beating(_wait_for(Lease(objects, name, seconds), finished, waiting)) as lease:
+    with _beating(_wait_for(Lease(objects, name, seconds, about or {}), finished, waiting)) as lease:
         yield lease
 
 
@@ -133,6 +147,58 @@ def abandoned(objects: Objects) -> list[str]:
     return found
 
 
+def running(objects: Objects) -> list[dict[str, Any]]:
+    """Who works on what: `name`, `about`, `host`, `pid`, `since`, and `silent_s` since the last heartbeat."""
+    return _alive(objects, FOLDER)
+
+
+def waiting_for(objects: Objects) -> list[dict[str, Any]]:
+    """Who waits for which lease: the same, with `since` when they began to wait."""
+    return _alive(objects, WAITING)
+
+
+def sweep(objects: Objects) -> None:
+    """Remove what processes left that died as they waited."""
+    for key in objects.versions(WAITING):
+        held = objects.read(key)
+        if held is not None and is_dead(_holder_of(held[0])):
+            objects.delete_if(key, held[1])
+
+
+def _alive(objects: Objects, folder: str) -> list[dict[str, Any]]:
+    found = []
+    for key in objects.versions(folder):
+        held = objects.read(key)
+        holder = _holder_of(held[0]) if held is not None else {}
+        if holder and not is_dead(holder):
+            told = {name: holder.get(name) for name in ("host", "pid", "since", "about")}
+            silent = max(0.0, time.time() - holder.get("at", time.time()))
+            found.append({"name": holder.get("name") or Path(key).stem, **told, "silent_s": silent})
+    return sorted(found, key=lambda one: (one["since"] or 0.0, one["name"]))
+
+
+@contextlib.contextmanager
+def _noted(lease: Lease) -> Iterator[Callable[[], None]]:
+    """A way to have it seen that somebody waits; what cannot be noted is not."""
+    key, noted = f"{WAITING}/{lease.token}.json", False
+
+    def note() -> None:
+        nonlocal noted
+        noted = True
+        told = {"name": lease.name, "since": time.time(), "about": dict(lease.about)}
+        with contextlib.suppress(MemdubError, OSError), lease.objects.exclusive(WAITING):
+            lease.objects.write_if(key, json.dumps({**told, **me()}).encode(), None)
+
+    try:
+        yield note
+    finally:
+        with contextlib.suppress(MemdubError, OSError):
+            held = lease.objects.read(key) if noted else None
+            if held is not None:
+                with lease.objects.exclusive(WAITING):
+                    lease.objects.delete_if(key, held[1])
+
+
 @contextlib.contextmanager
 def _beating(lease: Lease | None) -> Iterator[Lease | None]:
     if lease is None:
@@ -149,20 +215,23 @@ def _beating(lease: Lease | None) -> Iterator[Lease | None]:
 
 def _wait_for(lease: Lease, finished: Callable[[], bool], waiting: Waiting | None) -> Lease | None:
     seen: Version | None = None
-    since = time.monotonic()
-    while not finished():
-        held = lease.objects.read(lease.key)
-        version = held[1] if held else None
-        if version != seen:
-            seen, since = version, time.monotonic()
-        silent = time.monotonic() - since >= lease.seconds
-        if (held is None or silent or is_dead(_holder_of(held[0]))) and lease.try_to_take(version):
-            return lease
-        if held is not None:
-            if waiting is not None:
-                waiting(_named(_holder_of(held[0])))
-                waiting = None
-            time.sleep(min(0.2, lease.seconds / 10))
+    since, waits = time.monotonic(), False
+    with _noted(lease) as note:
+        while not finished():
+            held = lease.objects.read(lease.key)
+            version = held[1] if held else None
+            if version != seen:
+                seen, since = version, time.monotonic()
+            silent = time.monotonic() - since >= lease.seconds
+            if (held is None or silent or is_dead(_holder_of(held[0]))) and lease.try_to_take(version):
+                return lease
+            if held is not None:
+                if not waits:
+                    waits = True
+                    note()
+                    if waiting is not None:
+                        waiting(_named(_holder_of(held[0])))
+                time.sleep(min(0.2, lease.seconds / 10))
     return None
 
 

@@ -13,7 +13,8 @@ import fcntl
 import os
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ LOST_RACES = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 
 class Objects(ABC):
     """Bytes by key under one root, with conditional replacement."""
+
+    @cached_property
+    def memory(self) -> dict[str, Any]:
+        """What those who read here keep between two looks; it does not travel to other processes."""
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "memory"}
 
     @abstractmethod
     def uri(self, key: str) -> str: ...
@@ -53,6 +62,10 @@ class Objects(ABC):
     @abstractmethod
     def delete_if(self, key: str, version: Version) -> bool:
         """Delete the object if it is still `version`. Call inside `exclusive`."""
+
+    @abstractmethod
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete these objects, whatever their versions; those that are not there are gone already."""
 
     @abstractmethod
     def exclusive(self, folder: str) -> contextlib.AbstractContextManager[None]:
@@ -113,6 +126,10 @@ class LocalObjects(Objects):
             return False
         path.unlink(missing_ok=True)
         return True
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            (self.root / key).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def exclusive(self, folder: str) -> Iterator[None]:
@@ -185,6 +202,12 @@ class S3Objects(Objects):
             return False
         self._fs.rm_file(f"{self._root}/{key}")
         return True
+
+    def delete(self, keys: Sequence[str]) -> None:
+        bucket, _, root = self._root.partition("/")
+        for start in range(0, len(keys), 1000):  # so many in one request
+            names = [{"Key": f"{root}/{key}" if root else key} for key in keys[start : start + 1000]]
+            self._fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": names, "Quiet": True})
 
     def exclusive(self, folder: str) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()

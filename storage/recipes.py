@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 __all__ = ["RawSource", "Recipe", "hash_file"]
@@ -47,7 +48,7 @@ class Recipe:
         }
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
-    @property
+    @cached_property
     def id(self) -> str:
         return f"{self.kind}-{hashlib.sha256(self.as_json().encode()).hexdigest()[:20]}"
 

@@ -20,9 +20,10 @@ from typing import Any
 
 from storage.errors import MemdubError, RequestError
 from storage.ledger import Ledger
+from storage.openlineage import announcer
 from storage.text import printable
 
-__all__ = ["Run", "current_run", "record_failure", "run"]
+__all__ = ["Run", "current_run", "elsewhere", "record_failure", "run"]
 
 
 @dataclass
@@ -37,8 +38,10 @@ class Run:
     reused: list[str] = field(default_factory=list)
     status: str = "done"
     id: str = ""
+    above: Run | None = field(default=None, repr=False)  # the run that asked for this one
 
     def __post_init__(self) -> None:
+        self.above = _CURRENT.get()
         self.id = f"{self.started:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
     @property
@@ -63,23 +66,56 @@ def run(
 ) -> Iterator[Run]:
     """Everything produced inside belongs to this run. A request that was wrong leaves no row."""
     it = Run(flow, identity, arguments or {})
+    events = announcer(ledger)
+    ailed: BaseException | None = None
+    if events is not None:
+        events.started(it)
     token = _CURRENT.set(it)
     begun = time.monotonic()
     try:
         yield it
-    except RequestError:
-        it.status = "refused"
+    except RequestError as error:
+        it.status, ailed = "refused", error
         raise
-    except KeyboardInterrupt:
-        it.status = "interrupted"
+    except KeyboardInterrupt as error:
+        it.status, ailed = "interrupted", error
         raise
-    except Exception:
-        it.status = "failed"
+    except Exception as error:
+        it.status, ailed = "failed", error
+        with contextlib.suppress(MemdubError, OSError):  # a full disk must not hide what went wrong first
+            told = MemdubError(f"{type(error).__name__}: {error}")
+            told = error if isinstance(error, MemdubError) else told
+            record_failure(ledger, it, stage=flow, subject=identity or flow, error=told, identity=identity)
         raise
     finally:
         _CURRENT.reset(token)
         if it.status != "refused" or it.made:
             ledger.record("runs", _row(it, time.monotonic() - begun))
+        if events is not None:
+            with contextlib.suppress(MemdubError, OSError):  # a damaged ledger is told of elsewhere
+                events.ended(it, ailed)
+
+
+@contextlib.contextmanager
+def elsewhere(told: tuple[str, str | None] | None) -> Iterator[Run]:
+    """Part of a run that another process began, and whose row it writes: its id, and Prefect's run."""
+    it = _Part("elsewhere", None, {})
+    if told is not None:
+        it.id, it.told_flow_run = told
+    token = _CURRENT.set(it)
+    try:
+        yield it
+    finally:
+        _CURRENT.reset(token)
+
+
+@dataclass
+class _Part(Run):
+    told_flow_run: str | None = None
+
+    @property
+    def flow_run_id(self) -> str | None:
+        return self.told_flow_run
 
 
 def record_failure(
@@ -90,18 +126,17 @@ def record_failure(
     subject: str,
     error: MemdubError,
     identity: str | None,
-    attempt: int = 1,
 ) -> None:
     """Nothing is dropped silently: what a stage refuses is a row."""
+    before = ledger.rows("failures", ["stage", "subject", "identity"]).to_pylist()
+    this = {"stage": stage, "subject": printable(subject), "identity": identity}
     row = {
         "id": uuid.uuid4().hex,
         "run_id": it.id,
-        "identity": identity,
-        "stage": stage,
-        "subject": printable(subject),
+        **this,
         "reason": printable(error),
         "error": type(error).__name__,
-        "attempt": attempt,
+        "attempt": 1 + before.count(this),
         "failed_at": dt.datetime.now(dt.UTC),
     }
     ledger.record("failures", row)
@@ -120,6 +155,7 @@ def _row(it: Run, seconds: float) -> dict[str, Any]:
         "made": it.made,
         "reused": it.reused,
         "flow_run_id": it.flow_run_id,
+        "parent_run_id": it.above.id if it.above is not None else None,
     }
 
 

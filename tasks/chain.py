@@ -135,7 +135,7 @@ class Chain:
     def of(cls, clip: str, from_: Ingredients) -> Chain:
         """Of the clip with this id."""
         options = from_.options
-        tracker = {"tracker": options.tracker, "mediapipe": version("mediapipe")}
+        tracker = {"tracker": options.tracker, "mediapipe": _version("mediapipe")}
         if from_.tracker is not None:
             tracker["sha256"] = from_.tracker.sha256
         faces = _recipe("faces", tracker, clip=clip)
@@ -158,6 +158,10 @@ def _recipe(kind: str, parameters: dict[str, Any], **inputs: str) -> Recipe:
     return Recipe(kind, kind, VERSIONS[kind], parameters | _known(kind), inputs)
 
 
+# It reads a file: once for a hundred thousand clips.
+_version = functools.cache(version)
+
+
 @functools.cache
 def _known(kind: str) -> dict[str, str]:
     root = Path(models.__path__[0])
@@ -166,7 +170,7 @@ def _known(kind: str) -> dict[str, str]:
 
 def url_of(home: Home, artifact: Artifact) -> str:
     """Where an artifact of any of these kinds has its Zarr group."""
-    return home.uri(f"{artifact.uri}/{artifact.kind}.zarr")
+    return home.near(f"{artifact.uri}/{artifact.kind}.zarr")
 
 
 def said_of(home: Home, artifact: Artifact) -> Mapping[str, Any]:

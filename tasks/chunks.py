@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from storage import clips
 from storage.clips import ArraySpec, ClipGroup, Region
 from storage.errors import RequestError
-from tasks.team import Step, Team, clocked, report_step
+from tasks.team import Step, Workers, clocked, report_step
 from tasks.threads import one_thread
 
 __all__ = ["BLOCK", "FrameStage", "fill", "open_draft", "write_region"]
@@ -61,7 +61,7 @@ def open_draft(
 def fill(
     draft: ClipGroup,
     stage: FrameStage,
-    team: Team,
+    team: Workers,
     *,
     name: str,
     priority: int = 0,

@@ -9,8 +9,10 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,11 +29,12 @@ from storage.home import Home
 from storage.recipes import Recipe
 from tasks.chain import Chain, Ingredients, url_of
 from tasks.chunks import FrameStage, fill, open_draft
-from tasks.team import Step, Team
+from tasks.team import Alone, Step, Workers
 
 __all__ = [
     "Job",
     "extract_audio",
+    "extract_clip",
     "find_faces",
     "fit_model",
     "group_of",
@@ -40,6 +43,7 @@ __all__ = [
     "video_of",
 ]
 
+Stage = Callable[..., Artifact]
 _FILE = "clip.mp4"
 
 
@@ -53,7 +57,7 @@ class Job:
     row: Mapping[str, Any]  # the clip's line in the ledger's `clips`
     ingredients: Ingredients
     chain: Chain
-    team: Team
+    team: Workers
     priority: int = 0
     step: Callable[[str, int], None] | None = None  # (stage, frames)
     waiting: Callable[[str], None] | None = None
@@ -86,6 +90,27 @@ def video_of(home: Home, clip: Artifact) -> Iterator[Path]:
         fs, source = fsspec.core.url_to_fs(home.uri(f"{clip.uri}/{_FILE}"))
         fs.get_file(source, str(folder / _FILE))
         yield folder / _FILE
+
+
+def _plainly(stage: Stage, job: Job, *inputs: Artifact) -> Artifact:
+    return stage(job, *inputs)
+
+
+def extract_clip(job: Job, do: Callable[..., Artifact] = _plainly) -> Artifact:
+    """All stages of a clip, in order; `do` calls each. Where others work, its sound is heard meanwhile."""
+    if isinstance(job.team, Alone):
+        heard = do(extract_audio, job)
+        return _picture(job, do, lambda: heard)
+    with ThreadPoolExecutor(1) as beside:
+        sound = beside.submit(contextvars.copy_context().run, do, extract_audio, job)
+        return _picture(job, do, sound.result)
+
+
+def _picture(job: Job, do: Callable[..., Artifact], sound: Callable[[], Artifact]) -> Artifact:
+    faces = do(find_faces, job)
+    track = do(track_face, job, faces)
+    fit = do(fit_model, job, track)
+    return do(join_features, job, faces, track, sound(), fit)
 
 
 def find_faces(job: Job) -> Artifact:

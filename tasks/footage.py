@@ -18,17 +18,17 @@ from storage.consent import Consent
 from storage.errors import ConsentError, MediaError, RequestError
 from storage.home import Home, Settings
 from storage.ledger import Ledger
-from storage.media import Probe, check, probe
+from storage.media import Probe, check, probe_apart
 from storage.recipes import hash_file
+from tasks.raw import is_footage
 
-__all__ = ["SUFFIXES", "IngestOptions", "find_footage", "hash_footage", "inspect", "refuse_unfilmed"]
-
-SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
-    | {".wmv", ".flv", ".3gp", ".ogv"}
-)
-# What a home holds besides footage: `ingest .` beside the default home must not take our own clips.
-ROOMS = frozenset({"identities", "ledger", "out", "stores", "weights"})
+__all__ = [
+    "IngestOptions",
+    "find_footage",
+    "hash_footage",
+    "inspect",
+    "refuse_unfilmed",
+]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def find_footage(paths: Iterable[Path], home: Home, identity: str) -> list[Path]
         if not _is_folder(path):
             found.append(path)
             continue
-        inside = sorted(file for file in path.rglob("*") if _is_footage(file, path, home, identity))
+        inside = sorted(file for file in path.rglob("*") if is_footage(file, path, home, identity))
         if not inside:
             kinds = "mp4, mov, mkv, webm, avi"
             raise MediaError("a folder without any video", where=path, do=f"put {kinds} files there")
@@ -80,7 +80,7 @@ def hash_footage(source: Path, settings: Settings) -> str:
 def inspect(source: Path, settings: Settings, options: IngestOptions) -> Probe:
     """What the file is; raises MediaError if the pipeline cannot use it."""
     _require_file(source, settings.max_video_bytes)
-    info = probe(source)
+    info = probe_apart(source, stall_seconds=settings.stall_seconds)
     check(info, silent_ok=True, min_seconds=settings.min_seconds, min_side=settings.min_side)
     if info.audio is None and not options.silent_ok:
         do = "give footage with its sound, or add --silent-ok"
@@ -125,14 +125,3 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False  # looking at it as a file will say what is wrong
-
-
-def _is_footage(path: Path, folder: Path, home: Home, identity: str) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
-        return False
-    root, where = home.path(".") if home.is_local else None, path.resolve()
-    if root is None or not where.is_relative_to(root):
-        return True
-    room, *inner = where.relative_to(root).parts
-    return room not in ROOMS and (room != "raw" or inner[0] == identity or len(inner) == 1)

@@ -18,7 +18,8 @@ from storage.artifacts import Artifact, Made, produce
 from storage.errors import NoSpace, WorkError
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
-from storage.media import Normalised, Probe, normalise, probe
+from storage.media import Normalised, Probe, probe
+from storage.media import normalise_apart as normalise
 from storage.recipes import RawSource, Recipe, hash_file
 from storage.text import printable
 from tasks.footage import IngestOptions, hash_footage, inspect, refuse_unfilmed
@@ -56,13 +57,16 @@ def ingest_file(
 
     def make(workspace: Path) -> Made:
         target = workspace / CLIP
-        clip = _normalise(info, target, options, progress)
+        clip = _normalise(info, target, options, home.settings.stall_seconds, progress)
         _agree(clip, probe(target))
         if hash_file(source) != sha256:
             raise WorkError("the file changed while it was read", where=source, do="run again")
         return Made(clips=[_clip_row(recipe, identity, clip)])
 
-    return produce(home, recipe, make, identity=identity, waiting=waiting)
+    clip = produce(home, recipe, make, identity=identity, waiting=waiting)
+    if clip.reused:
+        Ledger(home.objects).retire(identity, [clip.id], None)  # it is wanted again
+    return clip
 
 
 def _recipe(source: Path, sha256: str, identity: str, options: IngestOptions) -> Recipe:
@@ -77,7 +81,9 @@ def _recipe(source: Path, sha256: str, identity: str, options: IngestOptions) ->
     return Recipe("clip", STAGE, STAGE_VERSION, parameters, raw=(raw,))
 
 
-def _normalise(info: Probe, target: Path, options: IngestOptions, progress: Progress | None) -> Normalised:
+def _normalise(
+    info: Probe, target: Path, options: IngestOptions, stall_seconds: float, progress: Progress | None
+) -> Normalised:
     reached = _Reached()
 
     def watch(frames: int, total: int) -> None:
@@ -93,6 +99,7 @@ def _normalise(info: Probe, target: Path, options: IngestOptions, progress: Prog
         return normalise(
             info.path,
             target,
+            stall_seconds=stall_seconds,
             rate=options.rate,
             max_side=options.max_side,
             crf=CRF,

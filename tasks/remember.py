@@ -83,14 +83,15 @@ class Remembered(NamedTuple):
 
 
 def features_of(home: Home, ledger: Ledger, identity: str) -> list[Source]:
-    """The newest features of each clip of an identity, in the order of the clips."""
+    """The newest features of each clip of an identity that is not retired, in the order of the clips."""
     rows = ledger.rows("artifacts").to_pylist()
+    retired = ledger.retired(identity)
     made = [row for row in rows if row["kind"] == "features" and row["identity"] == identity]
     newest: dict[str, dict[str, Any]] = {}
     for row in sorted(made, key=lambda row: row["started"]):
         newest[json.loads(row["recipe"])["inputs"]["clip"]] = row
     sources = []
-    for clip, row in sorted(newest.items()):
+    for clip, row in sorted((clip, row) for clip, row in newest.items() if clip not in retired):
         found = find(ledger, clip, identity), find(ledger, row["id"], identity)
         if found[0] is not None and found[1] is not None:
             sources.append(Source(found[0], found[1]))

@@ -8,6 +8,7 @@ Called all over `tasks`.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ __all__ = ["one_thread"]
 
 # The number of threads belongs to the process, and MediaPipe's graphs to whoever calls them first.
 _TURN = threading.RLock()
+_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @contextlib.contextmanager
@@ -25,8 +27,9 @@ def one_thread() -> Iterator[None]:
     """While it lasts, BLAS, OpenMP, OpenCV and torch use one thread each, and no other thread is in it."""
     import cv2  # here, so that commands that compute nothing start fast
 
-    torch = sys.modules.get("torch")
-    with _TURN, threadpool_limits(1):
+    usual = _cores()
+    with _TURN, threadpool_limits(1), _told_to_who_is_imported_now():
+        torch = sys.modules.get("torch")
         before = cv2.getNumThreads(), torch.get_num_threads() if torch else 0
         cv2.setNumThreads(1)
         if torch:
@@ -35,5 +38,25 @@ def one_thread() -> Iterator[None]:
             yield
         finally:
             cv2.setNumThreads(before[0])
-            if torch:
-                torch.set_num_threads(before[1])
+            if late := sys.modules.get("torch"):
+                late.set_num_threads(before[1] or usual)
+
+
+@contextlib.contextmanager
+def _told_to_who_is_imported_now() -> Iterator[None]:
+    """A library that is loaded only while it lasts asks the environment how many threads it may have."""
+    before = {name: os.environ.get(name) for name in _VARIABLES}
+    os.environ.update(dict.fromkeys(_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _cores() -> int:
+    """What torch would have taken, had it been there before."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdigit() and int(told) else len(os.sched_getaffinity(0))

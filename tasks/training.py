@@ -35,6 +35,7 @@ from storage.errors import CorruptArtifact, RequestError, WorkError
 from storage.home import Home
 from storage.recipes import RawSource, Recipe
 from storage.weights import Registry
+from tasks import cards
 from tasks._curves import metric_rows, write_events
 from tasks._processes import train_shared
 from tasks.bundles import write_stage_bundle
@@ -321,11 +322,12 @@ def _train(bundle: Bundle, workspace: Path, how: _How) -> None:
     state = workspace / _STATE
     limit = how.limit_seconds
     try:
-        if how.processes > 1:
-            train_shared(bundle.path, state, how.processes, how.device, limit, how.tell)
-        else:
-            with opened(how.device) as place:
-                train_bundle(bundle, state, place, limit, how.progress, how.tell)
+        with cards.held(how.device, how.processes, how.tell) as device:
+            if how.processes > 1:
+                train_shared(bundle.path, state, how.processes, device, limit, how.tell)
+            else:
+                with opened(device) as place:
+                    train_bundle(bundle, state, place, limit, how.progress, how.tell)
     except ValueError as error:
         # Not a RequestError: that would throw away the state, and hours with it.
         raise WorkError(str(error)) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +27,7 @@ __all__ = ["dub"]
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where chance begins.")
 @click.option("--lossless", is_flag=True, help="Code pictures without loss.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Threads; default: one a core, four at most.")
+@click.option("--where", metavar="POOL", help="The Prefect work pool that trains, where that is missing.")
 @click.option("--dry-run", is_flag=True, help="Only say what would run.")
 @json_option
 def dub(
@@ -39,6 +40,7 @@ def dub(
     seed: int,
     lossless: bool,
     workers: int | None,
+    where: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -55,7 +57,8 @@ def dub(
         return
     from flows.dub import dub as dub_flow
 
-    done = dub_flow(identity, audio, out, options=options, workers=workers or 0, watch=watching, tell=note)
+    how: dict[str, Any] = {"workers": workers or 0, "where": where}
+    done = dub_flow(identity, audio, out, options=options, **how, watch=watching, tell=note)
     if as_json:
         print_json(done.as_dict())
         return

@@ -19,8 +19,9 @@ __all__ = ["extract"]
 
 @click.command()
 @click.argument("identities", nargs=-1, metavar="[NAME]...")
-@click.option("--workers", type=click.IntRange(1, 512), help="Processes; default: one a core.")
+@click.option("--workers", type=click.IntRange(0, 512), help="Processes; default: one a core; 0: no others.")
 @click.option("--dask-address", help="A Dask scheduler to use instead, as tcp://127.0.0.1:8786.")
+@click.option("--cluster", help="A cluster to use instead: a YAML file, see infra/clusters.")
 @click.option("--speech", type=click.Choice(SPEECH), default="embedded", help="Acoustic network.")
 @click.option("--tracker", type=click.Choice(TRACKERS), default="mesh", help="MediaPipe's mesh or its task.")
 @click.option("--face", default="auto", help=f"Whom to follow: {', '.join(FACES)}, or a number from 0.")
@@ -34,6 +35,7 @@ def extract(
     identities: tuple[str, ...],
     workers: int | None,
     dask_address: str | None,
+    cluster: str | None,
     speech: str,
     tracker: str,
     face: str,
@@ -60,6 +62,7 @@ def extract(
         options=options,
         workers=workers,
         dask_address=dask_address,
+        cluster=cluster,
         limit=limit,
         watch=watching,
         tell=note,

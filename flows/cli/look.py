@@ -1,4 +1,4 @@
-"""`memdub status`, `lineage`: looking at what there is, without importing anything heavy."""
+"""`memdub lineage`: where something came from, without importing anything heavy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from flows.cli.output import duration, json_option, note, print_json, say, size, table
-from flows.status import Status, survey
+from flows.cli.output import duration, json_option, note, print_json, say
 from storage.errors import RequestError
 from storage.home import Home
 from storage.ledger import Ledger, lineage_of
@@ -15,64 +14,7 @@ from storage.ledger.query import Node, resolve
 from storage.recipes import hash_file
 from storage.text import check_text, printable
 
-__all__ = ["lineage", "status", "tell_lineage", "tell_status"]
-
-
-@click.command()
-@json_option
-def status(as_json: bool) -> None:
-    """Who is here, what exists, what ran, what failed."""
-    found = survey(Home())
-    if as_json:
-        print_json(found.as_dict())
-        return
-    tell_status(found)
-
-
-def tell_status(found: Status) -> None:
-    """The home at a glance."""
-    say(f"Home {found.home}: {found.artifacts} artifacts, {size(found.bytes)}")
-    if not found.identities:
-        say("Nobody is here yet: memdub demo, or memdub ingest VIDEO --identity NAME --consent FILE")
-        return
-    say()
-    kinds = sorted({kind for person in found.identities for kind in person.counts} - {"clip"})
-    columns = ["identity", "clips", "footage", *kinds, "size", "consent"]
-    rows = [
-        [
-            person.name,
-            person.counts.get("clip", 0),
-            duration(person.clip_seconds),
-            *(person.counts.get(kind, 0) for kind in kinds),
-            size(person.bytes),
-            person.consent,
-        ]
-        for person in found.identities
-    ]
-    table(columns, rows, right=tuple(range(1, len(columns) - 1)))
-    if found.runs:
-        say()
-        table(
-            ["run", "flow", "identity", "status", "made", "reused", "took"],
-            [
-                [
-                    r["id"],
-                    r["flow"],
-                    r["identity"],
-                    r["status"],
-                    r["made"],
-                    r["reused"],
-                    duration(r["seconds"]),
-                ]
-                for r in found.runs
-            ],
-            right=(4, 5, 6),
-        )
-    if found.failures:
-        say()
-        table(
-            ["failed", "stage", "what"], [[f["failed_at"], f["stage"], f["reason"]] for f in found.failures]
-        )
+__all__ = ["lineage", "tell_lineage"]
 
 
 @click.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.cli.output import json_option, note, print_json, say, table, watching
+from storage.errors import RequestError
 
 if TYPE_CHECKING:
     from tasks.training import TrainOptions
@@ -28,6 +29,7 @@ __all__ = ["train"]
 @click.option("--steps", type=click.IntRange(min=1), help="Steps of a stage, if not the preset's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
 @click.option("--processes", type=click.IntRange(1, 64), default=1, help="So many GPUs share a batch.")
+@click.option("--where", metavar="POOL", help="Train in this Prefect work pool, and wait for it.")
 @click.option("--limit-minutes", type=click.FloatRange(min=0), help="Pause after so long.")
 @click.option(
     "--export-bundle",
@@ -48,6 +50,7 @@ def train(
     steps: int | None,
     device: str,
     processes: int,
+    where: str | None,
     limit_minutes: float | None,
     export_bundle: Path | None,
     dry_run: bool,
@@ -69,7 +72,10 @@ def train(
     elif export_bundle is not None:
         _export(identity, options, export_bundle, as_json)
     else:
-        how = {"device": device, "processes": processes, "limit_minutes": limit_minutes}
+        if where is not None and limit_minutes is not None:
+            what = "a work pool is waited for until it has finished"
+            raise RequestError(what, where=f"--where {where}", do="leave out --limit-minutes")
+        how = {"device": device, "processes": processes, "where": where, "limit_minutes": limit_minutes}
         _train(identity, options, how, as_json)
 
 

@@ -5,38 +5,29 @@ Called by `storage.artifacts` and by the flows' run records; everyone else reads
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.ledger.posts import Commit, Posts, Row
 from storage.ledger.schemas import TABLES, TableSpec
 from storage.ledger.segments import Table
 from storage.objects import Objects
 
 __all__ = ["RAW", "Commit", "Ledger", "Row"]
 
-Row = Mapping[str, Any]
 ROOT = "ledger"
+POSTED = "posted"
 # A raw file is named by its content.
 RAW = "sha256:"
 # No slug begins with an underscore, so this partition can be nobody's.
 NOBODY = "_general"
-
-
-@dataclass(frozen=True)
-class Commit:
-    """All rows of one artifact."""
-
-    artifact: Row
-    lineage: Sequence[Row] = ()
-    clips: Sequence[Row] = ()
-    metrics: Sequence[Row] = ()
-    frames: pa.Table | None = None
 
 
 @dataclass
@@ -45,9 +36,15 @@ class Ledger:
 
     objects: Objects
     tables: dict[str, Table] = field(init=False)
+    posts: Posts = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tables = {name: Table(self.objects, ROOT, spec) for name, spec in TABLES.items()}
+        # One look at a table serves all who open the ledger of the same objects.
+        tables = self.objects.memory.setdefault(ROOT, {})
+        for name, spec in TABLES.items():
+            tables.setdefault(name, Table(self.objects, ROOT, spec))
+        self.tables = tables
+        self.posts = Posts(self.objects)
 
     def commit(self, *commits: Commit) -> None:
         """Make the artifacts exist: whole, or not at all."""
@@ -63,6 +60,27 @@ class Ledger:
                 if own_rows:
                     self.tables[name].write(partition, _table(TABLES[name], own_rows))
 
+    def post(self, commit: Commit) -> None:
+        """Make an artifact exist where many write at once: its rows reach the tables with `gather`."""
+        if commit.frames is not None:
+            self._write_frames(commit)
+        self.posts.leave(commit)
+        self.objects.memory.setdefault(POSTED, []).append(replace(commit, frames=None))
+
+    def take_posted(self) -> list[Commit]:
+        """What this process has posted since it was last asked: to be handed to who gathers."""
+        taken: list[Commit] = self.objects.memory.pop(POSTED, [])
+        return taken
+
+    def gather(self, posted: Sequence[Commit] | None = None) -> int:
+        """Write posted commits into the tables (all that lie there, if not given); returns how many."""
+        found = self.posts.all() if posted is None else posted
+        commits = {commit.artifact["id"]: commit for commit in found}
+        if commits:
+            self.commit(*commits.values())
+            self.posts.remove(list(commits))
+        return len(commits)
+
     def record(self, name: str, row: Row) -> None:
         """Add a row to `runs` or `failures`."""
         when = row["started"] if name == "runs" else row["failed_at"]
@@ -70,14 +88,56 @@ class Ledger:
 
     def find(self, artifact: str, identity: str | None = None) -> dict[str, Any] | None:
         """The artifact's row, if it is committed. Knowing the identity spares reading the others'."""
+        found = self.find_all([artifact], identity)
+        if found:
+            return found[artifact]
+        posted = self.posts.find(artifact)
+        return None if posted is None else dict(posted.artifact)
+
+    def find_all(self, artifacts: Sequence[str], identity: str | None = None) -> dict[str, dict[str, Any]]:
+        """The rows of those that the tables have, by id, in one look."""
         partition = None if identity is None else _slug_partition(identity)
-        rows = self.tables["artifacts"].read(partition=partition)
-        found = rows.filter(pc.equal(rows["id"], artifact)).to_pylist()
-        return found[0] if found else None
+        rows = self.tables["artifacts"].find(artifacts, partition)
+        return {row["id"]: row for row in rows.to_pylist()}
 
     def rows(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """A whole table."""
         return self.tables[name].read(columns)
+
+    def live_clips(self, identity: str) -> list[dict[str, Any]]:
+        """The clips that are worked with, in the order of their making: committed, and not retired."""
+        partition = _slug_partition(identity)
+        rows = self.tables["clips"].read(partition=partition)
+        ids = self.tables["artifacts"].read(["id"], partition)["id"].combine_chunks()
+        live = pc.and_(pc.is_null(rows["retired_at"]), pc.is_in(rows["id"], value_set=ids))
+        found: list[dict[str, Any]] = rows.filter(live).to_pylist()
+        return found
+
+    def retired(self, identity: str) -> frozenset[str]:
+        """Clips whose footage is gone: they are kept, and not worked with."""
+        rows = self.tables["clips"].read(["id", "retired_at"], _slug_partition(identity))
+        return frozenset(rows.filter(pc.is_valid(rows["retired_at"]))["id"].to_pylist())
+
+    def retire(self, identity: str, clips: Iterable[str], when: dt.datetime | None) -> None:
+        """Mark clips as retired, or with None as live again. Nothing of them is removed."""
+        partition = _slug_partition(identity)
+        rows = self.tables["clips"].read(partition=partition)
+        meant = rows.filter(_among("id", sorted(clips))(rows)).to_pylist()
+        stale = [row for row in meant if (row["retired_at"] is None) != (when is None)]
+        if stale:
+            changed = [{**row, "retired_at": when} for row in stale]
+            self.tables["clips"].write(partition, _table(TABLES["clips"], changed))
+
+    def sources(self, identity: str) -> list[dict[str, Any]]:
+        """What the last refresh knew of the files in raw/<identity>."""
+        rows = self.tables["sources"].read(partition=_slug_partition(identity))
+        found: list[dict[str, Any]] = rows.to_pylist()
+        return found
+
+    def note_sources(self, identity: str, rows: Sequence[Row]) -> None:
+        """Write down what is known of files now; a file's former row gives way."""
+        if rows:
+            self.tables["sources"].write(_slug_partition(identity), _table(TABLES["sources"], rows))
 
     def remove(self, artifacts: Iterable[str]) -> None:
         """Take artifacts out: first their own rows, so that none is visible in part, then the rest."""

@@ -61,7 +61,13 @@ def connect(ledger: Ledger) -> duckdb.DuckDBPyConnection:
         where = f" where {OWNED[name]}" if name in OWNED else ""
         try:
             source = _source(connection, ledger, name)
-            connection.execute(f"create view {name} as select {_columns(name)} from {source}{where}")
+            try:
+                connection.execute(f"create view {name} as select {_columns(name)} from {source}{where}")
+            except duckdb.BinderException:
+                # Every file is from before some column existed: an empty table lends it.
+                connection.register(f"_empty_{name}", TABLES[name].schema.empty_table())
+                whole = f"(select * from {source} union all by name select * from _empty_{name})"
+                connection.execute(f"create view {name} as select {_columns(name)} from {whole}{where}")
         except duckdb.Error as error:
             ledger.rows(name)  # says which file is damaged
             raise CorruptArtifact(

@@ -84,6 +84,23 @@ _CLIPS = _schema(
     ("silent", pa.bool_(), "no sound in the source"),
     ("sound_rate_hz", pa.int32(), "sample rate of the clip's sound"),
     ("sound_channels", pa.int32(), "channels of the clip's sound"),
+    ("retired_at", _WHEN, "when its last file in `raw/` was found gone; null for clips that are worked with"),
+)
+
+_SOURCES = _schema(
+    ("identity", pa.string(), "in whose folder it lies"),
+    ("path", pa.string(), "relative to `raw/<identity>/`"),
+    ("bytes", pa.int64(), "size"),
+    ("mtime_ns", pa.int64(), "when the file says it was changed, nanoseconds since 1970"),
+    ("inode", pa.int64(), "the file system's number of it; 0 where there is none"),
+    ("sha256", pa.string(), "its content"),
+    ("hashed_at", _WHEN, "when its content was last read"),
+    ("state", pa.string(), "done; quarantined: refused, and not tried again before it changes; gone"),
+    ("clip", pa.string(), "clip that was made of it"),
+    ("reason", pa.string(), "why it is quarantined"),
+    ("first_seen", _WHEN, ""),
+    ("changed_at", _WHEN, "when state, content or clip became what they are"),
+    ("run_id", pa.string(), "row in `runs` that found it so"),
 )
 
 _FRAMES = pa.schema(
@@ -133,6 +150,7 @@ _RUNS = _schema(
     ("made", pa.list_(pa.string()), "artifacts committed by this run, or sha256:<hash> of what it exported"),
     ("reused", pa.list_(pa.string()), "artifacts found in the ledger and taken as they were"),
     ("flow_run_id", pa.string(), "Prefect's flow run, where there was one"),
+    ("parent_run_id", pa.string(), "run that asked for this one; null for what a person asked for"),
 )
 
 TABLES: dict[str, TableSpec] = {
@@ -141,6 +159,9 @@ TABLES: dict[str, TableSpec] = {
         TableSpec("artifacts", "one row an artifact, written last", _ARTIFACTS, ("id",), "slug"),
         TableSpec("lineage", "what was made from what", _LINEAGE, ("child", "parent", "role"), "slug"),
         TableSpec("clips", "one row a clip", _CLIPS, ("id",), "slug"),
+        TableSpec(
+            "sources", "what a refresh saw in `raw/`, one row a file", _SOURCES, ("identity", "path"), "slug"
+        ),
         TableSpec("frames", "one row a frame", _FRAMES, ("artifact", "frame"), "slug", per_artifact=True),
         TableSpec("metrics", "long form", _METRICS, ("artifact", "metric", "split"), "slug"),
         TableSpec("failures", "what a stage refused, and why", _FAILURES, ("id",), "month"),

@@ -11,6 +11,10 @@ newer body and footer. Whoever holds an older footer still finds its pages where
 reads the older state whole. `compact` later turns the dead bodies of full segments into holes, which
 moves nothing either, so writers and readers go on meanwhile.
 
+Whoever adds a row must know whether its key is there already. A writer keeps hashes of the keys of every
+segment, so that it reads a segment only when it has changed: what a commit costs does not grow with what
+was committed before.
+
 Called by `storage.ledger` only.
 """
 
@@ -19,13 +23,18 @@ from __future__ import annotations
 import io
 import os
 import re
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from storage.errors import CorruptArtifact, WorkError
 from storage.ledger.schemas import TableSpec
@@ -43,16 +52,29 @@ MAGIC = b"PAR1"
 SEGMENT_FILE = re.compile(r"\d{5}\.parquet")
 ARTIFACT_FILE = re.compile(r"[a-z]+-[0-9a-f]{20}\.parquet")
 ATTEMPTS = 200
+# Segments that are kept as they were read: all of a small table, a small part of a large one.
+KEPT_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A segment at one version."""
+
+    version: Version
+    data: bytes
+    rows: pa.Table
 
 
 class Table:
-    """Appends to one table, and reads it back."""
+    """Appends to one table, and reads it back. Threads may share it."""
 
     def __init__(self, objects: Objects, root: str, spec: TableSpec) -> None:
         self.objects = objects
         self.spec = spec
         self.folder = f"{root}/{spec.name}"
-        self._held: dict[str, tuple[Version, pa.Table]] = {}
+        self._kept: OrderedDict[str, _Segment] = OrderedDict()
+        self._keys: dict[str, tuple[Version, NDArray[np.int64]]] = {}
+        self._lock = threading.Lock()
 
     def write(self, partition: str, rows: pa.Table) -> None:
         """Add `rows` to the partition; a row whose key is there already takes that row's place."""
@@ -89,6 +111,17 @@ class Table:
         pieces = [held for _, _, held in self._segments(folder)] or [self.spec.schema.empty_table()]
         return pa.concat_tables(piece.select(columns) if columns else piece for piece in pieces)
 
+    def find(self, keys: Sequence[str], partition: str | None = None) -> pa.Table:
+        """The rows of these keys; only segments that may hold one are read."""
+        (column,) = self.spec.key
+        folder = self.folder if partition is None else f"{self.folder}/{partition}"
+        wanted, hashes = pa.array(keys, pa.string()), _hashes(keys)
+        pieces = [self.spec.schema.empty_table()]
+        for key, version in self._versions(folder).items():
+            if self._may_hold(key, version, hashes) and (held := self._segment(key, version)) is not None:
+                pieces.append(held.rows.filter(pc.is_in(held.rows[column], value_set=wanted)))
+        return pa.concat_tables(pieces)
+
     def files(self) -> list[str]:
         """The table's files; whatever else lies there is not ours."""
         return list(self._versions(self.folder))
@@ -116,37 +149,72 @@ class Table:
 
     def _segments(self, folder: str) -> Iterator[tuple[str, Version, pa.Table]]:
         for key, version in self._versions(folder).items():
-            known = self._held.get(key)
-            if known is None or known[0] != version:
-                held = self.objects.read(key)
-                if held is None:
-                    continue
-                known = self._held[key] = (held[1], self._parse(key, held[0]))
-            yield key, *known
+            held = self._segment(key, version)
+            if held is not None:
+                yield key, held.version, held.rows
+
+    def _segment(self, key: str, version: Version) -> _Segment | None:
+        """The segment at this version, or at a newer one; None if it went away."""
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and kept.version == version:
+                self._kept.move_to_end(key)
+                return kept
+        read = self.objects.read(key)
+        if read is None:
+            return None
+        held = _Segment(read[1], read[0], self._parse(key, read[0]))
+        hashes = _hashes(_key_column(held.rows, self.spec.key).to_pylist())
+        with self._lock:
+            self._keys[key] = held.version, hashes
+            self._kept.pop(key, None)
+            self._kept[key] = held
+            while len(self._kept) > 1 and sum(len(one.data) for one in self._kept.values()) > KEPT_BYTES:
+                self._kept.popitem(last=False)
+        return held
+
+    def _may_hold(self, key: str, version: Version, hashes: NDArray[np.int64]) -> bool:
+        """Whether any of these may be in the segment; two keys of one hash only cost a look."""
+        known = self._keys.get(key)
+        if known is None or known[0] != version:
+            if self._segment(key, version) is None:
+                return False
+            known = self._keys[key]
+        place = np.searchsorted(known[1], hashes)
+        return bool((known[1].take(place, mode="clip") == hashes).any()) if len(known[1]) else False
 
     def _write_once(self, folder: str, rows: pa.Table) -> bool:
         """One attempt on one look at the folder; False if another machine changed it meanwhile."""
-        segments = list(self._segments(folder))
-        wanted = _key_column(rows, self.spec.key)
-        for key, version, held in segments:
-            there = _key_column(held, self.spec.key)
+        wanted, last = _key_column(rows, self.spec.key), None
+        hashes = _hashes(wanted.to_pylist())
+        for key, version in self._versions(folder).items():
+            last = key, version
+            if not self._may_hold(key, version, hashes):
+                continue
+            held = self._segment(key, version)
+            if held is None:
+                return False
+            there = _key_column(held.rows, self.spec.key)
             overlap = pc.is_in(there, value_set=wanted)
             if not pc.any(overlap).as_py():
                 continue
             again = pc.is_in(wanted, value_set=there)
-            changed = pa.concat_tables([held.filter(pc.invert(overlap)), rows.filter(again)])
+            changed = pa.concat_tables([held.rows.filter(pc.invert(overlap)), rows.filter(again)])
             rest = rows.filter(pc.invert(again))
-            return self._put(key, version, changed) and self._write_once(folder, rest)
-        return self._append(folder, segments[-1] if segments else None, rows)
+            return self._put(key, held.version, changed) and self._write_once(folder, rest)
+        return self._append(folder, last, rows)
 
-    def _append(self, folder: str, last: tuple[str, Version, pa.Table] | None, rows: pa.Table) -> bool:
+    def _append(self, folder: str, last: tuple[str, Version] | None, rows: pa.Table) -> bool:
         number = 0
         if last is not None and rows.num_rows:
-            key, version, there = last
-            number = int(Path(key).stem) + 1
-            room = SEGMENT_ROWS - there.num_rows
-            if room > 0 and self.objects.size(key) < SEGMENT_BYTES:
-                if not self._put(key, version, pa.concat_tables([there, rows.slice(0, room)])):
+            number = int(Path(last[0]).stem) + 1
+            held = self._segment(*last)
+            if held is None:
+                return False
+            room = SEGMENT_ROWS - held.rows.num_rows
+            if room > 0 and len(held.data) < SEGMENT_BYTES:
+                longer = pa.concat_tables([held.rows, rows.slice(0, room)])
+                if not self._put(last[0], held.version, longer):
                     return False
                 rows = rows.slice(room)
         for start in range(0, rows.num_rows, SEGMENT_ROWS):
@@ -156,10 +224,10 @@ class Table:
         return True
 
     def _put(self, key: str, version: Version | None, rows: pa.Table) -> bool:
-        held = self.objects.read(key) if version is not None else None
-        if version is not None and (held is None or held[1] != version):
+        held = self._segment(key, version) if version is not None else None
+        if version is not None and (held is None or held.version != version):
             return False
-        return self.objects.write_if(key, _grow(held[0] if held else b"", rows, self.spec), version)
+        return self.objects.write_if(key, _grow(held.data if held else b"", rows, self.spec), version)
 
     def _parse(self, key: str, data: bytes) -> pa.Table:
         try:
@@ -195,6 +263,11 @@ def _key_column(rows: pa.Table, key: tuple[str, ...]) -> pa.Array:
     parts = [pc.cast(rows[name], pa.string()) for name in key]
     joined = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "\x1f")
     return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def _hashes(keys: Sequence[str | None]) -> NDArray[np.int64]:
+    """Sorted. Python's own: they differ from process to process, and are kept in one alone."""
+    return np.sort(np.fromiter(map(hash, keys), np.int64, len(keys)))
 
 
 def _live_offset(data: bytes) -> int:

@@ -6,6 +6,7 @@ is the packet tables that MP4 itself needs (measured: 0.3 MB a minute to read, 1
 index of eight bytes a frame.
 """
 
+from storage.media.apart import normalise_apart, probe_apart
 from storage.media.colours import Box, Colours, split
 from storage.media.normalise import Normalised, normalise
 from storage.media.picture import YUV_TO_RGB, Orientation
@@ -33,7 +34,9 @@ __all__ = [
     "check",
     "choose_rate",
     "normalise",
+    "normalise_apart",
     "probe",
+    "probe_apart",
     "read_sound",
     "require_audio",
     "require_video",

@@ -24,6 +24,11 @@ ORDER = (
     "held_out",
     "dubbing",
     "kills",
+    "refresh",
+    "refresh_kills",
+    "overhead",
+    "scaling",
+    "team_day",
 )
 
 

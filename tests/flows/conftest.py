@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.cli import main
+from flows.ingest import ingest
+from tasks.film import Script
+from tasks.film import film as film_puppet
 from tests.helpers.footage import keep_consent
+from tests.helpers.painted import wav
+from tests.helpers.serving import Serving, serving
 
 
 class Shell:
@@ -52,3 +60,26 @@ def refused(memdub: Shell, root: Path, *words: object, line: str) -> None:
     assert "Traceback" not in memdub.err
     assert "; " in memdub.err, "the line does not say what to do"
     assert everything_in(root / "home") == before
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A real `memdub serve` of a home with a puppet, anna, and some speech for her."""
+    folder = tmp_path_factory.mktemp("serve")
+    home = folder / "home"
+    keep_consent(home, scope='["ingest", "train", "dub"]')
+    text = "Puppets speak of many things in the morning, and again at night."
+    script = Script(seed=3, size=128, text=text, supersample=1)
+    ingest([film_puppet(script, folder / "talker.mp4").video], "anna", home=str(home))
+    (home / "raw/anna/speech").mkdir(parents=True)
+    wav(home / "raw/anna/speech/older.wav", 0.5)
+    os.utime(home / "raw/anna/speech/older.wav", (1, 1))
+    wav(home / "raw/anna/speech/good morning.wav", 1.0)
+    with serving(folder, home, "--cron", "30 4 * * *", "--timezone", "Europe/Berlin") as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def dubbed_run(served: Serving) -> dict[str, Any]:
+    """A run of dub/anna that was asked for without naming a speech."""
+    return served.run("dub/anna", preset="smoke")

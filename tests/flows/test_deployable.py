@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from flows.engine import in_prefect
-from storage.errors import ConsentError
+from storage.errors import ConsentError, MediaError, PartlyFailed, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 from tasks.film import Script
@@ -60,3 +61,100 @@ def test_extraction_runs_as_a_prefect_flow(tmp_path: Path) -> None:
         assert made[kind]["flow_run_id"] in runs
         assert made[kind]["task_run_id"], kind
     assert deployable.extract(["anna"], workers=1) == [features]
+
+
+@pytest.mark.usefixtures("_server")
+def test_a_task_is_tried_again_for_what_can_pass_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect import flow
+
+    from flows import engine
+
+    monkeypatch.setattr(engine, "BACKOFF", (0.0, 0.0))
+    calls: list[str] = []
+
+    def lost() -> str:
+        calls.append("lost")
+        if calls.count("lost") < 3:
+            raise WorkError("a worker died")
+        return "done"
+
+    def wrong() -> None:
+        calls.append("wrong")
+        raise MediaError("not a video")
+
+    @flow
+    def both() -> str:
+        with pytest.raises(MediaError):
+            engine.call(wrong, name="wrong")
+        return engine.call(lost, name="lost {in} a name")
+
+    assert both() == "done"
+    assert calls == ["wrong", "lost", "lost", "lost"]
+
+
+@pytest.mark.usefixtures("_server")
+def test_what_a_run_shows_is_in_the_server(tmp_path: Path) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows import deployable
+
+    keep_consent(tmp_path / "home")
+    video = film(tmp_path / "a b.mp4")
+    (tmp_path / "none.mp4").write_text("not a video")
+    with pytest.raises(PartlyFailed):
+        deployable.ingest("anna", [video, tmp_path / "none.mp4"])
+    with get_client(sync_client=True) as client:
+        shown = [one for one in client.read_artifacts() if one.key == "clips-anna"]
+    rows = {row["source"]: row for row in json.loads(str(shown[-1].data))}
+    assert rows["a b.mp4"]["state"] == "new"
+    assert rows[str(tmp_path / "none.mp4")]["state"] == "refused"
+    assert rows[str(tmp_path / "none.mp4")]["reason"]
+
+
+@pytest.mark.usefixtures("_server")
+def test_trainings_queue_for_cards_where_the_ui_shows_it() -> None:
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+
+    from flows.engine import card_limit, card_slots
+
+    def taken() -> int:
+        return client.read_global_concurrency_limit_by_name(card_limit()).active_slots
+
+    @flow
+    def training(count: int) -> int:
+        with card_slots(count):
+            return taken()
+
+    with get_client(sync_client=True) as client:
+        client.upsert_global_concurrency_limit_by_name(card_limit(), 2)
+        assert training(1) == 1
+        assert training(2) == 2
+        assert training(0) == 0, "no card is needed on a processor"
+        assert taken() == 0
+        client.delete_global_concurrency_limit_by_name(card_limit())
+        with card_slots(1):  # no run of Prefect surrounds it: the lock alone counts
+            pass
+
+    @flow
+    def unlimited() -> str:
+        with card_slots(1):
+            return "it runs, for no limit was made"
+
+    assert unlimited()
+
+
+@pytest.mark.usefixtures("_server")
+def test_a_refresh_shows_its_tables(tmp_path: Path) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows import deployable
+
+    keep_consent(tmp_path / "home")
+    film(tmp_path / "home/raw/anna/new.mp4")
+    rows = deployable.refresh(["anna"], dry_run=True)
+    assert [row["identity"] for row in rows] == ["anna"]
+    with get_client(sync_client=True) as client:
+        shown = {one.key: json.loads(str(one.data)) for one in client.read_artifacts() if one.type == "table"}
+    assert [row["path"] for row in shown["refresh-files"]] == ["new.mp4"]
+    assert [row["identity"] for row in shown["refresh"]] == ["anna"]

@@ -176,7 +176,7 @@ def test_one_stage_that_was_lost_is_made_again_and_the_rest_is_found(
         (["anna", "--speech", "deepspeech"], "weights are not here"),
         (["anna", "--tracker", "task"], "weights are not here"),
         (["anna", "--offset", "nan"], "offset"),
-        (["anna", "--workers", "0"], "--workers"),
+        (["anna", "--workers", "-1"], "--workers"),
         (["../x"], ""),
     ],
 )
@@ -191,7 +191,7 @@ def test_a_wrong_request_is_one_line(root: Path, memdub: Shell, words: list[str]
 def test_a_scheduler_that_is_not_there_is_one_line(
     root: Path, talker: Path, memdub: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.team._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("tasks.team.opening._CONNECT_SECONDS", 1)
     ingest([talker], "anna").raise_if_refused()
     assert memdub("extract", "anna", "--dask-address", "tcp://127.0.0.1:9") == 2
     assert memdub.err.count("\n") == 1

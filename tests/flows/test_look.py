@@ -172,7 +172,7 @@ def test_unexpected_errors_are_one_line_too(memdub: Shell, monkeypatch: pytest.M
     def broken(_home: Home) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("flows.cli.look.survey", broken)
+    monkeypatch.setattr("flows.cli.status.survey", broken)
     assert memdub("status") == 1
     assert memdub.err.startswith("memdub: unexpected RuntimeError: boom; report it")
     assert memdub.err.count("\n") == 1

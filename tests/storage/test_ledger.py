@@ -273,3 +273,55 @@ def test_kill_nine_at_random_points_leaves_nothing_half_made(tmp_path: Path) -> 
     assert all(parents[name] == 2 for name in ids), "an artifact is visible without its lineage"
     ledger.commit(commit("afterwards"))
     assert "afterwards" in plain_ids(tmp_path)
+
+
+def test_a_ledger_from_before_columns_and_tables_existed_answers_queries(tmp_path: Path) -> None:
+    """Every file lacks the column, and one table has no file at all."""
+    ledger = Ledger(open_objects(str(tmp_path)))
+    made = commit("clip-old")
+    ledger.commit(Commit(made.artifact, made.lineage, [{"id": "clip-old", "identity": "anna", "frames": 5}]))
+    file = next(tmp_path.glob("ledger/clips/**/*.parquet"))
+    pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["retired_at"]), file)
+    again = Ledger(open_objects(str(tmp_path)))
+    asked = connect(again).execute("select id, frames, retired_at from clips").fetchall()
+    assert asked == [("clip-old", 5, None)]
+    assert connect(again).execute("select count(*) from sources").fetchall() == [(0,)]
+    assert [row["id"] for row in again.live_clips("anna")] == ["clip-old"]
+    again.retire("anna", ["clip-old"], dt.datetime(2026, 1, 2, tzinfo=dt.UTC))
+    assert connect(again).execute("select year(retired_at) from clips").fetchall() == [(2026,)]
+
+
+def test_retired_clips_stay_in_the_ledger_and_come_back(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    for name in ("clip-a", "clip-b"):
+        made = commit(name)
+        ledger.commit(Commit(made.artifact, made.lineage, [{"id": name, "identity": "anna", "width_px": 96}]))
+    when = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+    ledger.retire("anna", ["clip-a", "clip-unknown"], when)
+    ledger.retire("anna", ["clip-a"], when + dt.timedelta(days=1))
+    assert [row["id"] for row in ledger.live_clips("anna")] == ["clip-b"]
+    assert ledger.retired("anna") == {"clip-a"}
+    rows = {row["id"]: row for row in ledger.rows("clips").to_pylist()}
+    assert (rows["clip-a"]["retired_at"], rows["clip-a"]["width_px"]) == (when, 96)
+    assert sorted(plain_ids(tmp_path)) == ["clip-a", "clip-b"]
+    ledger.retire("anna", ["clip-a"], None)
+    assert {row["id"] for row in ledger.live_clips("anna")} == {"clip-a", "clip-b"}
+
+
+def test_a_clip_without_its_artifact_is_not_live(tmp_path: Path) -> None:
+    """A commit that was killed between the two."""
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ledger.commit(commit("clip-a"))
+    rows = pa.Table.from_pylist([{"id": "clip-b"}], schema=ledger.rows("clips").schema)
+    ledger.tables["clips"].write("slug=anna", rows)
+    assert ledger.live_clips("anna") == []
+
+
+def test_what_is_known_of_a_file_is_one_row(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    ledger.note_sources("anna", [{"identity": "anna", "path": "a.mp4", "state": "done"}])
+    ledger.note_sources("bob", [{"identity": "bob", "path": "a.mp4", "state": "done"}])
+    ledger.note_sources("anna", [{"identity": "anna", "path": "a.mp4", "state": "gone"}])
+    assert [(row["path"], row["state"]) for row in ledger.sources("anna")] == [("a.mp4", "gone")]
+    assert len(ledger.rows("sources")) == 2
+    assert ledger.sources("carl") == []

@@ -217,7 +217,7 @@ def test_workers_with_several_threads_are_refused(threads: int) -> None:
 
 
 def test_no_scheduler_is_a_wrong_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.team._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("tasks.team.opening._CONNECT_SECONDS", 1)
     with (
         pytest.raises(RequestError, match="no Dask scheduler answers"),
         open_team(address="tcp://127.0.0.1:9"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -33,3 +35,20 @@ def test_one_thread_while_it_lasts_and_as_before_afterwards() -> None:
             assert (cv2.getNumThreads(), torch.get_num_threads()) == (1, 1)
         assert "blas" in {pool["user_api"] for pool in threadpool_info() if pool["num_threads"] == 2}
         assert (cv2.getNumThreads(), torch.get_num_threads()) == (2, 2)
+
+
+LATE = """
+import os
+os.environ.pop("OMP_NUM_THREADS", None)
+from tasks.threads import one_thread
+with one_thread():
+    with one_thread():
+        import torch
+    print(torch.get_num_threads(), end=" ")
+print(torch.get_num_threads() == len(os.sched_getaffinity(0)), "OMP_NUM_THREADS" in os.environ)
+"""
+
+
+def test_what_is_imported_meanwhile_has_one_thread_too_and_gets_the_others_back() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "True", "False"]

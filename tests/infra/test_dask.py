@@ -1,4 +1,4 @@
-"""What lies in infra/ is what the installed tools understand."""
+"""Every setting of infra/dask.yaml is one that Dask knows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import dask.config
 import distributed  # noqa: F401  (fills in its part of the configuration)
 import yaml
 
-INFRA = Path(__file__).parents[1] / "infra"
+INFRA = Path(__file__).parents[2] / "infra"
 
 
 def keys(tree: Mapping[str, Any], above: str = "") -> Iterator[str]:

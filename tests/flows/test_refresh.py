@@ -1,0 +1,406 @@
+"""`memdub refresh`: what is new, changed, gone, back again, bad, not allowed, or all gone at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.refresh import Refreshed, Shrinks, refresh
+from storage.artifacts import MANIFEST
+from storage.errors import ConsentError, NoSpace, RequestError
+from storage.home import Home
+from storage.ledger import Ledger
+from tasks import sources
+from tests.flows.conftest import Shell
+from tests.helpers.footage import film, keep_consent
+from tests.helpers.raw_home import Extraction, clips_of, sources_of, table
+
+NOBODY = "no face in any frame"
+
+
+@pytest.fixture(autouse=True)
+def extraction(monkeypatch: pytest.MonkeyPatch) -> Extraction:
+    """Quick features; and files count as settled at once, unless a test says otherwise."""
+    monkeypatch.setenv("MEMDUB_SETTLE_SECONDS", "0")
+    monkeypatch.setattr(sources, "APART_S", 0.0)
+    monkeypatch.setattr(sources.unsettled, "__kwdefaults__", {"pause": lambda _: None, "apart": 0.0})
+    quick = Extraction()
+    monkeypatch.setattr("flows.extract.extract", quick)
+    return quick
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    for number in range(7):
+        film(folder / f"{number}.mp4", seed=number, seconds=1.2)
+    return folder
+
+
+@pytest.fixture
+def raw(root: Path, films: Path) -> Path:
+    """anna's folder, with seven films."""
+    return Path(shutil.copytree(films, root / "home" / "raw" / "anna"))
+
+
+def became(result: Refreshed) -> dict[str, str]:
+    return {one.path: one.became for one in result.files}
+
+
+def state(home: Path) -> dict[str, Any]:
+    """All that a refresh may change, but for when it was written down."""
+    kept = [
+        {key: row[key] for key in ("path", "sha256", "state", "clip", "reason")}
+        for row in table(home, "sources")
+    ]
+    return {
+        "sources": sorted(kept, key=lambda row: row["path"]),
+        "clips": sorted((row["id"], row["retired_at"] is None) for row in table(home, "clips")),
+        "artifacts": sorted((row["id"], row["content_hash"]) for row in table(home, "artifacts")),
+    }
+
+
+def test_what_is_new_is_taken_once(raw: Path, root: Path, extraction: Extraction) -> None:
+    first = refresh()
+    assert set(became(first).values()) == {"new"}
+    assert len(clips_of(root / "home")) == 7
+    assert set(sources_of(root / "home").values()) == {"done"}
+    before = state(root / "home")
+    again = refresh()
+    assert again.files == []
+    assert again.is_idle
+    assert again.people[0].unchanged == 7
+    assert len(extraction.calls) == 1
+    assert state(root / "home") == before
+    film(raw / "sub folder" / "seven and a half.mp4", seed=8)
+    third = refresh()
+    assert became(third) == {"sub folder/seven and a half.mp4": "new"}
+    assert [len(call) for call in extraction.calls] == [7, 1]
+    assert (third.people[0].taken, third.people[0].extracted) == (1, 1)
+
+
+def test_a_file_that_changed_takes_its_former_clips_place(raw: Path, root: Path) -> None:
+    refresh()
+    former = {row["path"]: row for row in table(root / "home", "sources")}["3.mp4"]
+    film(raw / "3.mp4", seed=33)
+    result = refresh()
+    assert became(result) == {"3.mp4": "changed"}
+    now = {row["path"]: row for row in table(root / "home", "sources")}["3.mp4"]
+    assert now["clip"] != former["clip"]
+    assert (now["first_seen"], now["sha256"] == former["sha256"]) == (former["first_seen"], False)
+    retired = [row["id"] for row in table(root / "home", "clips") if row["retired_at"] is not None]
+    assert retired == [former["clip"]]
+    assert result.people[0].retired == 1
+
+
+def test_touching_or_rewriting_the_same_changes_nothing(
+    raw: Path, root: Path, extraction: Extraction
+) -> None:
+    refresh()
+    before = state(root / "home")
+    os.utime(raw / "1.mp4", (1, 1))
+    again = shutil.copyfile(raw / "2.mp4", raw / "copy")
+    again.replace(raw / "2.mp4")
+    result = refresh()
+    assert (result.files, result.made) == ([], [])
+    assert state(root / "home") == before
+    assert len(extraction.calls) == 1
+
+
+def test_what_is_gone_is_retired_and_comes_back(raw: Path, root: Path, extraction: Extraction) -> None:
+    refresh()
+    aside = (raw / "5.mp4").rename(root / "aside.mp4")
+    result = refresh()
+    assert became(result) == {"5.mp4": "gone"}
+    assert (result.people[0].retired, result.people[0].clips) == (1, 6)
+    assert "5.mp4" not in clips_of(root / "home")
+    stored = [row for row in table(root / "home", "artifacts") if row["kind"] == "clip"]
+    assert len(stored) == 7, "a clip was removed"
+    assert all((root / "home" / row["uri"] / MANIFEST).exists() for row in stored)
+    assert refresh().files == []
+    aside.rename(raw / "5 again.mp4")
+    back = refresh()
+    assert became(back) == {"5 again.mp4": "back"}
+    assert back.people[0].returned == 1
+    assert len(clips_of(root / "home")) == 7
+    assert len(extraction.calls) == 1, "what came back was extracted again"
+
+
+def test_a_renamed_file_keeps_its_clip(raw: Path, root: Path) -> None:
+    refresh()
+    (raw / "0.mp4").rename(raw / "nought.mp4")
+    result = refresh()
+    assert became(result) == {"0.mp4": "gone", "nought.mp4": "copied"}
+    assert (result.people[0].retired, len(clips_of(root / "home"))) == (0, 7)
+
+
+def test_a_clip_lives_as_long_as_one_of_its_files(raw: Path, root: Path) -> None:
+    shutil.copyfile(raw / "0.mp4", raw / "twin.mp4")
+    refresh()
+    assert len(clips_of(root / "home")) == 7
+    (raw / "0.mp4").unlink()
+    assert refresh().people[0].retired == 0
+    (raw / "twin.mp4").unlink()
+    assert refresh().people[0].retired == 1
+
+
+def test_a_bad_file_is_put_aside_until_it_changes(raw: Path, root: Path) -> None:
+    (raw / "bad.mp4").write_bytes(b"no film at all " * 100)
+    result = refresh()
+    assert became(result)["bad.mp4"] == "quarantined"
+    assert len(clips_of(root / "home")) == 7, "the others were not taken"
+    error = result.error()
+    assert error is not None
+    assert error.exit_status == 1
+    assert "bad.mp4: not a video" in str(error)
+    (row,) = [row for row in table(root / "home", "sources") if row["state"] == "quarantined"]
+    assert row["reason"].startswith("not a video")
+    again = refresh()
+    assert (again.failed, again.files, again.people[0].quarantined) == ([], [], 1)
+    assert len(table(root / "home", "failures")) == 1
+    shutil.copyfile(raw / "bad.mp4", raw / "its copy.mp4")
+    assert became(refresh()) == {"its copy.mp4": "quarantined"}
+    film(raw / "bad.mp4", seed=9)
+    assert became(refresh()) == {"bad.mp4": "changed"}
+    assert sources_of(root / "home")["bad.mp4"] == "done"
+
+
+def test_a_file_that_was_spoiled_keeps_its_former_clip(raw: Path, root: Path) -> None:
+    refresh()
+    (raw / "4.mp4").write_bytes((raw / "4.mp4").read_bytes()[:2000])
+    result = refresh()
+    assert became(result) == {"4.mp4": "quarantined"}
+    assert len(clips_of(root / "home")) == 7
+    (raw / "4.mp4").unlink()
+    assert refresh().people[0].retired == 1
+
+
+def test_what_extraction_refuses_for_good_is_not_tried_again(
+    raw: Path, root: Path, extraction: Extraction
+) -> None:
+    extraction.refuses = lambda clip: clip["source_name"] == "6.mp4"
+    result = refresh()
+    assert [one.what for one in result.failed] == [NOBODY]
+    assert sources_of(root / "home")["6.mp4"] == "quarantined"
+    assert refresh().is_idle
+    assert len(extraction.calls) == 1
+    film(raw / "6.mp4", seed=66)
+    extraction.refuses = lambda clip: False
+    assert became(refresh()) == {"6.mp4": "changed"}
+    assert sources_of(root / "home")["6.mp4"] == "done"
+
+
+def test_what_only_broke_is_tried_again(raw: Path, extraction: Extraction) -> None:
+    from storage.errors import WorkError
+
+    extraction.refuses, extraction.error = (lambda clip: clip["source_name"] == "6.mp4"), WorkError
+    assert len(refresh().failed) == 1
+    extraction.refuses = lambda clip: False
+    again = refresh()
+    assert [len(call) for call in extraction.calls] == [7, 1]
+    assert (again.failed, again.people[0].extracted) == ([], 1)
+
+
+def test_whoever_has_no_consent_is_blocked_and_not_read(
+    raw: Path, root: Path, memdub: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = root / "home"
+    film(home / "raw" / "bob" / "b.mp4", seed=90)
+    keep_consent(home, "carl", expires="2021-01-01")
+    film(home / "raw" / "carl" / "c.mp4", seed=91)
+    film(home / "raw" / "Not A Name" / "c.mp4", seed=92)
+    film(home / "raw" / "loose.mp4", seed=93)
+    opened: list[str] = []
+    monkeypatch.setattr("tasks.footage.hash_file", _spying(opened))
+    result = refresh()
+    blocked = {one.identity: one.blocked for one in result.people if one.blocked}
+    assert set(blocked) == {"bob", "carl", "Not A Name", "loose.mp4"}
+    assert "no consent record" in blocked["bob"]
+    assert "expired" in blocked["carl"]
+    assert {Path(name).parent.name for name in opened} == {"anna"}
+    assert {row["identity"] for row in table(home, "sources")} == {"anna"}
+    assert memdub("refresh") == 0
+    assert "bob has no consent record" in memdub.out
+    with pytest.raises(ConsentError):
+        refresh(["bob"])
+
+
+def _spying(opened: list[str]) -> Callable[[Path], str]:
+    from storage.recipes import hash_file
+
+    def spy(path: Path) -> str:
+        opened.append(str(path))
+        return hash_file(path)
+
+    return spy
+
+
+def test_withdrawn_consent_leaves_what_there_is(raw: Path, root: Path) -> None:
+    refresh()
+    before = state(root / "home")
+    (root / "home" / "identities" / "anna" / "consent.toml").unlink()
+    (raw / "1.mp4").unlink()
+    result = refresh()
+    assert result.people[0].blocked
+    assert state(root / "home") == before
+
+
+def test_a_refresh_that_would_retire_more_than_a_fifth_stops(raw: Path, root: Path, memdub: Shell) -> None:
+    refresh()
+    (raw / "0.mp4").unlink()
+    (raw / "1.mp4").unlink()
+    film(raw / "new.mp4", seed=70)
+    before = state(root / "home")
+    with pytest.raises(Shrinks, match="2 of 7 clips would be retired"):
+        refresh()
+    assert memdub("refresh") == 2
+    assert "--allow-shrink" in memdub.err.splitlines()[-1]
+    assert state(root / "home") == before, "something was changed before it stopped"
+    assert [row["status"] for row in table(root / "home", "runs") if row["flow"] == "refresh"] == ["done"]
+    assert refresh(dry_run=True).stops is not None
+    assert memdub("refresh", "--allow-shrink", "--json") == 0
+    assert json.loads(memdub.out)["people"][0]["retired"] == 2
+    assert len(clips_of(root / "home")) == 6
+
+
+@pytest.mark.parametrize(("answer", "status", "left"), [(False, 2, 7), (True, 0, 5)])
+def test_on_a_terminal_it_asks(
+    raw: Path,
+    root: Path,
+    memdub: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: bool,
+    status: int,
+    left: int,
+) -> None:
+    refresh()
+    (raw / "0.mp4").unlink()
+    (raw / "1.mp4").unlink()
+    monkeypatch.setattr("flows.cli.refresh._may_ask", lambda: True)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: answer)
+    assert memdub("refresh") == status
+    assert "2 of 7 clips would be retired" in memdub.err
+    assert len(clips_of(root / "home")) == left
+
+
+def test_names_that_are_no_text_and_things_that_are_no_files(raw: Path, root: Path) -> None:
+    (raw / "0.mp4").rename(os.fsdecode(os.fsencode(raw) + b"/caf\xe9.mp4"))
+    os.mkfifo(raw / "pipe.mp4")
+    (raw / "empty.mp4").touch()
+    result = refresh()
+    assert became(result)["caf\ufffd.mp4"] == "new"
+    assert became(result)["empty.mp4"] == "quarantined"
+    assert "pipe.mp4" not in became(result)
+    assert refresh().is_idle
+
+
+def test_a_raw_folder_that_is_not_there_retires_nobody(raw: Path, root: Path) -> None:
+    refresh()
+    aside = (root / "home" / "raw").rename(root / "unmounted")
+    with pytest.raises(Shrinks, match="7 of 7"):
+        refresh()
+    (root / "home" / "raw").mkdir()
+    with pytest.raises(Shrinks, match="7 of 7"):
+        refresh()
+    assert len(clips_of(root / "home")) == 7
+    (root / "home" / "raw").rmdir()
+    aside.rename(root / "home" / "raw")
+    assert refresh().is_idle
+
+
+def test_what_cannot_be_looked_at_is_not_gone(raw: Path, root: Path) -> None:
+    refresh()
+    moved = (raw / "2.mp4").rename(root / "elsewhere.mp4")
+    (raw / "2.mp4").symlink_to(moved)
+    assert became(refresh()) == {}, "the same content behind a link is the same"
+    moved.unlink()
+    result = refresh()
+    assert became(result) == {"2.mp4": "unreadable"}
+    assert len(clips_of(root / "home")) == 7
+
+
+def test_footage_that_was_ingested_by_hand_is_known(raw: Path, root: Path, memdub: Shell) -> None:
+    """With other options it would be another clip, and the person would be trained on it twice."""
+    assert memdub("ingest", raw / "0.mp4", "--identity", "anna", "--fps", "20") == 0
+    refresh()
+    assert len(clips_of(root / "home")) == 7
+    silent = film(raw / "silent.mp4", seed=50, sound=False)
+    assert became(refresh()) == {"silent.mp4": "quarantined"}
+    assert memdub("ingest", silent, "--identity", "anna", "--silent-ok") == 0
+    assert became(refresh()) == {"silent.mp4": "copied"}
+    assert sources_of(root / "home")["silent.mp4"] == "done"
+
+
+def test_a_limit_bounds_what_is_taken(raw: Path, root: Path, extraction: Extraction) -> None:
+    result = refresh(limit=3)
+    assert sorted(became(result).values()) == ["later"] * 4 + ["new"] * 3
+    assert [len(call) for call in extraction.calls] == [3]
+    assert result.people[0].waiting == 4
+    assert len(clips_of(root / "home")) == 3
+    refresh(limit=4)
+    assert len(clips_of(root / "home")) == 7
+
+
+def test_a_dry_run_says_and_changes_nothing(raw: Path, root: Path, memdub: Shell) -> None:
+    assert memdub("refresh", "--dry-run", "--json") == 0
+    told = json.loads(memdub.out)
+    assert (told["people"][0]["taken"], told["people"][0]["extracted"]) == (7, 7)
+    assert not (root / "home" / "ledger").exists()
+    assert not (root / "home" / ".leases").exists()
+
+
+def test_speech_to_say_is_no_footage(raw: Path, root: Path) -> None:
+    film(raw / "speech" / "somebody else.mp4", seed=77)
+    refresh()
+    assert "somebody else.mp4" not in clips_of(root / "home")
+
+
+def test_a_full_disk_ends_all_and_puts_no_file_aside(
+    raw: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise NoSpace("the disk is full", where="/", do="free some space and run again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.ingest.ingest_file", full)
+        with pytest.raises(NoSpace):
+            refresh()
+    assert sources_of(root / "home") == {}
+    refresh()
+    assert len(clips_of(root / "home")) == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--train", "nonsense"], "no such method"),
+        (["--train", "memface:nonsense"], "--preset nonsense"),
+        (["nobody"], "has no consent record"),
+        (["../etc"], "not a name for an identity"),
+    ],
+)
+def test_a_wrong_request_is_one_line(memdub: Shell, root: Path, words: list[str], line: str) -> None:
+    assert memdub("refresh", *words) == 2
+    assert memdub.err.count("\n") == 1
+    assert line in memdub.err
+    with pytest.raises(RequestError):
+        refresh(retrain_at=float("nan"))
+
+
+def test_an_empty_home_says_what_to_do_next(memdub: Shell) -> None:
+    assert memdub("refresh") == 0
+    assert "raw/NAME/" in memdub.out
+
+
+def test_a_clip_that_was_lost_is_made_again(raw: Path, root: Path) -> None:
+    refresh()
+    row = next(row for row in table(root / "home", "sources") if row["path"] == "1.mp4")
+    Ledger(Home().objects).remove([row["clip"]])
+    assert became(refresh()) == {"1.mp4": "changed"}
+    assert len(clips_of(root / "home")) == 7
