@@ -27,7 +27,8 @@ def test_every_field_has_help(name: str) -> None:
 
 
 def test_choices_are_those_that_there_are() -> None:
-    assert set(get_args(deployable.Method)) == set(METHODS)
+    ours = {name for name, where in METHODS.items() if where.startswith("models.")}  # tests have theirs
+    assert set(get_args(deployable.Method)) == ours
     assert get_args(deployable.Preset) == PRESETS
     form = parameter_schema(deployable.dub.fn).model_dump()["properties"]
     assert form["method"]["enum"] == list(get_args(deployable.Method))

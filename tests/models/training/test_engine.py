@@ -104,7 +104,7 @@ def test_killed_for_real_in_the_middle_it_goes_on_to_the_same_end(tmp_path: Path
         assert not (tmp_path / "parts" / CHECKPOINT).exists()
     lines: list[str] = []
     rest = trained(bundle, tmp_path / "parts", say=lines.append)
-    assert int(lines[0].removeprefix("goes on after step ").split()[0]) >= 600
+    assert int(lines[0].removeprefix("goes on after step ").split()[0]) > 200
     assert same(whole, rest)
 
 
