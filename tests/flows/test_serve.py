@@ -51,6 +51,17 @@ def test_who_consents_has_deployments(served: Serving) -> None:
     assert dub["parameters"] == {"identity": "anna", "home": str(served.home)}
 
 
+def test_the_schedule_is_kept(served: Serving) -> None:
+    nightly = served.ask("deployments/name/refresh/nightly")
+    asked = {
+        "deployments": {"id": {"any_": [nightly["id"]]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    ahead = until(lambda: served.ask("flow_runs/filter", asked), "runs of the nights to come")
+    assert all(run["auto_scheduled"] for run in ahead)
+    assert {run["expected_start_time"][14:16] for run in ahead} == {"30"}
+
+
 def test_new_people_appear_and_those_who_withdraw_go(served: Serving) -> None:
     keep_consent(served.home, "bert", scope='["ingest", "dub"]')
     served.says("new: dub/bert")
