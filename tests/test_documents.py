@@ -31,7 +31,15 @@ def test_the_data_dictionary_is_the_schema() -> None:
 
 
 def test_the_files_that_documents_name_are_there() -> None:
-    for page in ("README.md", "CONTRIBUTING.md", "BENCHMARKS.md", "docs/ledger.md", "docs/known_pains.md"):
+    for page in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "BENCHMARKS.md",
+        "docs/ledger.md",
+        "docs/known_pains.md",
+        "infra/README.md",
+        "infra/SCALING.md",
+    ):
         text = (REPOSITORY / page).read_text()
         for target in re.findall(r"\]\(([^)#]+)\)", text):
             if "://" not in target:
