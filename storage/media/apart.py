@@ -196,6 +196,9 @@ def _carried_out(order: _Order, line: Connection) -> tuple[str, Any]:
         )
     except MemdubError as error:
         return "failed", error
+    except MemoryError:
+        where, do = order.arguments[0], "free some, and run again"
+        return "failed", WorkError("there is not enough memory to read it", where=where, do=do)
     except OSError as error:
         return "failed", OSError(error.errno, error.strerror)
     except Exception as error:  # not every error of a library can be sent

@@ -20,6 +20,14 @@ __all__ = ["GO_ON", "HERE", "TOPIC", "Step", "Workers", "clocked", "ours", "repo
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Step = Callable[[int], None]
+# What libraries say instead of raising MemoryError: the system, PyTorch, oneDNN, the dynamic linker.
+_NO_MEMORY = (
+    "Cannot allocate memory",
+    "can't allocate memory",
+    "could not create a primitive",
+    "failed to map segment",
+    "std::bad_alloc",
+)
 GO_ON = "run the same command again: what was finished is kept"
 TOPIC = "memdub-steps"
 # Topics whose listener is in this process, so that no scheduler is needed between the two.
@@ -85,6 +93,8 @@ def ours(error: BaseException) -> MemdubError:
     """What a task raised as an error of ours: one line, whatever it was."""
     if isinstance(error, MemdubError):
         return error
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
+        return WorkError("the memory of its worker was not enough", do=f"use fewer workers, and {GO_ON}")
     return WorkError(f"unexpected {type(error).__name__}: {error}", do="report this")
 
 
