@@ -39,6 +39,7 @@ def test_the_files_that_documents_name_are_there() -> None:
         "docs/known_pains.md",
         "infra/README.md",
         "infra/SCALING.md",
+        "infra/FAILURES.md",
     ):
         text = (REPOSITORY / page).read_text()
         for target in re.findall(r"\]\(([^)#]+)\)", text):
