@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from flows.batch import refusals
+from flows.batch import first_few, refusals
 from flows.inventory import CLIP_STAGES, Inventory
 from flows.watching import Watch, no_progress
 from storage import consent
@@ -88,8 +88,7 @@ class Backfilled:
         """What failed, as one error; None where nothing did."""
         if not self.failed:
             return None
-        lines = "; ".join(f"{e.where}: {e.what}" for e in self.failed[:3])
-        what = f"{len(self.failed)} of {len(self.redos)} failed: {lines}"
+        what = f"{len(self.failed)} of {len(self.redos)} failed: {first_few(self.failed)}"
         return PartlyFailed(what, do="`memdub retry --failed` tries them again")
 
 

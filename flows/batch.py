@@ -10,7 +10,7 @@ from typing import Any
 
 from storage.errors import MemdubError, PartlyFailed, RequestError
 
-__all__ = ["error_of", "refusals", "status_of"]
+__all__ = ["error_of", "first_few", "refusals", "status_of"]
 
 
 def refusals(refused: Sequence[MemdubError]) -> list[dict[str, Any]]:
@@ -38,7 +38,11 @@ def error_of(made: int, refused: Sequence[MemdubError], *, things: str, done: st
         worst = [e for e in refused if not isinstance(e, RequestError)] or refused
         rest = f" (and {len(refused) - 1} more refused)" if len(refused) > 1 else ""
         return type(worst[0])(worst[0].what + rest, where=worst[0].where, do=worst[0].do)
-    lines = "; ".join(f"{e.where}: {e.what}" for e in refused[:3])
-    lines += f"; and {len(refused) - 3} more" if len(refused) > 3 else ""
-    what = f"{len(refused)} of {made + len(refused)} {things} refused: {lines}"
+    what = f"{len(refused)} of {made + len(refused)} {things} refused: {first_few(refused)}"
     return PartlyFailed(what, do=f"the others are {done}")
+
+
+def first_few(failed: Sequence[MemdubError]) -> str:
+    """The first three by name, and how many more there are."""
+    lines = "; ".join(f"{e.where}: {e.what}" for e in failed[:3])
+    return lines + (f"; and {len(failed) - 3} more" if len(failed) > 3 else "")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from flows.batch import refusals
+from flows.batch import first_few, refusals
 from flows.failures import refused_clips
 from flows.intake import File, Intake, Person, survey_files
 from flows.inventory import Inventory
@@ -91,10 +91,8 @@ class Refreshed:
         """What went wrong, as one error; None where nothing did."""
         if not self.failed:
             return None
-        lines = "; ".join(f"{e.where}: {e.what}" for e in self.failed[:3])
-        lines += f"; and {len(self.failed) - 3} more" if len(self.failed) > 3 else ""
         do = "the rest is done; `memdub retry --failed` tries these again"
-        return PartlyFailed(f"{len(self.failed)} refused or failed: {lines}", do=do)
+        return PartlyFailed(f"{len(self.failed)} refused or failed: {first_few(self.failed)}", do=do)
 
     def raise_if_failed(self) -> None:
         """For callers that want all or an error."""

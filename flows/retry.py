@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.again import as_error, extract_clips
-from flows.batch import refusals
+from flows.batch import first_few, refusals
 from flows.failures import is_of_flow, standing
 from flows.keeping import Retraining, mark_refused
 from flows.watching import Watch, no_progress
@@ -73,8 +73,7 @@ class Retried:
         """What failed again, as one error; None where nothing did."""
         if not self.failed:
             return None
-        lines = "; ".join(f"{e.where}: {e.what}" for e in self.failed[:3])
-        what = f"{len(self.failed)} of {len(self.trials)} failed again: {lines}"
+        what = f"{len(self.failed)} of {len(self.trials)} failed again: {first_few(self.failed)}"
         return PartlyFailed(what, do="`memdub status` says why")
 
 

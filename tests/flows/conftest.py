@@ -11,10 +11,12 @@ import pytest
 
 from flows.cli import main
 from flows.ingest import ingest
+from tasks import sources
 from tasks.film import Script
 from tasks.film import film as film_puppet
 from tests.helpers.footage import keep_consent
 from tests.helpers.painted import wav
+from tests.helpers.raw_home import Extraction
 from tests.helpers.serving import Serving, serving
 
 
@@ -83,3 +85,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 def dubbed_run(served: Serving) -> dict[str, Any]:
     """A run of dub/anna that was asked for without naming a speech."""
     return served.run("dub/anna", preset="smoke")
+
+
+@pytest.fixture
+def extraction(monkeypatch: pytest.MonkeyPatch) -> Extraction:
+    """Refreshes that need not wait for files to settle, and extraction without its seconds."""
+    monkeypatch.setenv("MEMDUB_SETTLE_SECONDS", "0")
+    monkeypatch.setitem(sources.unsettled.__kwdefaults__, "apart", 0.0)
+    quick = Extraction()
+    monkeypatch.setattr("flows.extract.extract", quick)
+    return quick

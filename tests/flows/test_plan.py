@@ -15,22 +15,14 @@ from flows.refresh import refresh
 from storage.errors import RequestError
 from storage.home import Home
 from storage.ledger import Commit, Ledger
-from tasks import sources
 from tests.flows.conftest import Shell, everything_in
 from tests.helpers.footage import film, keep_consent
 from tests.helpers.raw_home import Extraction, clips_of
 from tests.helpers.tiny_home import known  # noqa: F401  (the tiny method)
 
+pytestmark = pytest.mark.usefixtures("extraction")
+
 STAGES = {"ingest", "faces", "track", "audio", "fit", "features"}
-
-
-@pytest.fixture(autouse=True)
-def extraction(monkeypatch: pytest.MonkeyPatch) -> Extraction:
-    monkeypatch.setenv("MEMDUB_SETTLE_SECONDS", "0")
-    monkeypatch.setitem(sources.unsettled.__kwdefaults__, "apart", 0.0)
-    quick = Extraction()
-    monkeypatch.setattr("flows.extract.extract", quick)
-    return quick
 
 
 @pytest.fixture

@@ -15,19 +15,11 @@ from storage.errors import WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.runs import run
-from tasks import sources
 from tests.flows.conftest import Shell
 from tests.helpers.footage import film, keep_consent
 from tests.helpers.raw_home import Extraction, clips_of, sources_of, table
 
-
-@pytest.fixture(autouse=True)
-def extraction(monkeypatch: pytest.MonkeyPatch) -> Extraction:
-    monkeypatch.setenv("MEMDUB_SETTLE_SECONDS", "0")
-    monkeypatch.setitem(sources.unsettled.__kwdefaults__, "apart", 0.0)
-    quick = Extraction()
-    monkeypatch.setattr("flows.extract.extract", quick)
-    return quick
+pytestmark = pytest.mark.usefixtures("extraction")
 
 
 @pytest.fixture

@@ -17,19 +17,11 @@ from storage import leases
 from storage.artifacts import Made, produce
 from storage.home import Home
 from storage.recipes import Recipe
-from tasks import sources
 from tests.flows.conftest import Shell
 from tests.helpers.footage import film
 from tests.helpers.raw_home import Extraction
 
-
-@pytest.fixture(autouse=True)
-def extraction(monkeypatch: pytest.MonkeyPatch) -> Extraction:
-    monkeypatch.setenv("MEMDUB_SETTLE_SECONDS", "0")
-    monkeypatch.setitem(sources.unsettled.__kwdefaults__, "apart", 0.0)
-    quick = Extraction()
-    monkeypatch.setattr("flows.extract.extract", quick)
-    return quick
+pytestmark = pytest.mark.usefixtures("extraction")
 
 
 @pytest.fixture
