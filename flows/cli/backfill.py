@@ -6,7 +6,7 @@ import click
 
 from flows.backfill import Backfilled
 from flows.backfill import backfill as backfill_flow
-from flows.cli.output import json_option, note, print_json, say, say_error, table, watching
+from flows.cli.output import conclude, json_option, note, say, table, watching
 
 __all__ = ["backfill"]
 
@@ -38,13 +38,7 @@ def backfill(
     """
     how = {"workers": workers, "dask_address": dask_address, "limit": limit, "dry_run": dry_run}
     result = backfill_flow(stage, since, identities, **how, watch=watching, tell=note)  # type: ignore[arg-type]
-    error = result.error()
-    if as_json and error is None:
-        print_json(result.as_dict())
-    elif not as_json:
-        _tell(result)
-    if error is not None:
-        raise click.exceptions.Exit(say_error(error, as_json=as_json, content=result.as_dict()))
+    conclude(result, lambda: _tell(result), as_json=as_json)
 
 
 def _tell(result: Backfilled) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.cli.output import json_option, note, print_json, say, say_error, table, watching
+from flows.cli.output import conclude, json_option, note, print_json, say, table, watching
 from storage.ledger import Ledger
 from tasks.chain import FACES, SPEECH, TRACKERS, ExtractOptions
 
@@ -68,11 +68,7 @@ def extract(
         tell=note,
         finished=None if as_json else functools.partial(_tell, report),
     )
-    error = result.error()
-    if as_json and error is None:
-        print_json(result.as_dict())
-    if error is not None:
-        raise click.exceptions.Exit(say_error(error, as_json=as_json, content=result.as_dict()))
+    conclude(result, lambda: None, as_json=as_json)
 
 
 def _tell(report: bool, outcome: Outcome) -> None:

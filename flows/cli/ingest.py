@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from flows.cli.output import duration, json_option, note, print_json, say, say_error, watching
+from flows.cli.output import conclude, duration, json_option, note, say, watching
 from storage.artifacts import Artifact
 from storage.errors import RequestError
 from storage.home import Home
@@ -49,13 +49,7 @@ def ingest(
         watch=watching,
         tell=note,
     )
-    error = result.error()
-    if as_json and error is None:
-        print_json(result.as_dict())
-    elif not as_json and result.clips:
-        _tell(Home(), result.clips)
-    if error is not None:
-        raise click.exceptions.Exit(say_error(error, as_json=as_json, content=result.as_dict()))
+    conclude(result, lambda: _tell(Home(), result.clips) if result.clips else None, as_json=as_json)
 
 
 def _path(text: str, where: str) -> Path:

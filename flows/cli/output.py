@@ -9,7 +9,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
@@ -17,6 +17,7 @@ from storage.errors import MemdubError, WorkError
 from storage.text import printable
 
 __all__ = [
+    "conclude",
     "duration",
     "json_option",
     "note",
@@ -64,6 +65,25 @@ def say_error(error: MemdubError, *, as_json: bool, content: dict[str, Any] | No
         with contextlib.suppress(OSError, WorkError):
             print_json({**(content or {}), "error": said})
     return error.exit_status
+
+
+class _Result(Protocol):
+    """What a flow over many files or clips answers."""
+
+    def error(self) -> MemdubError | None: ...
+
+    def as_dict(self) -> dict[str, Any]: ...
+
+
+def conclude(result: _Result, tell: Callable[[], None], *, as_json: bool) -> None:
+    """Ends a command: what was done, as JSON or as `tell` says it, then what was not, by exit status."""
+    error = result.error()
+    if not as_json:
+        tell()
+    elif error is None:
+        print_json(result.as_dict())
+    if error is not None:
+        raise click.exceptions.Exit(say_error(error, as_json=as_json, content=result.as_dict()))
 
 
 def note(line: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flows.cli.output import duration, json_option, note, print_json, say, say_error, table, watching
+from flows.cli.output import conclude, duration, json_option, note, say, table, watching
 from flows.refresh import Refreshed, Shrinks
 from flows.refresh import refresh as refresh_flow
 
@@ -86,13 +86,7 @@ def refresh(
         if not click.confirm("Retire them?", err=True):
             raise
         result = refresh_flow(identities, allow_shrink=True, **how)
-    error = result.error()
-    if as_json and error is None:
-        print_json(result.as_dict())
-    elif not as_json:
-        tell_refreshed(result)
-    if error is not None:
-        raise click.exceptions.Exit(say_error(error, as_json=as_json, content=result.as_dict()))
+    conclude(result, lambda: tell_refreshed(result), as_json=as_json)
 
 
 def _may_ask() -> bool:

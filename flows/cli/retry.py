@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from flows.cli.output import json_option, note, print_json, say, say_error, table, watching
+from flows.cli.output import conclude, json_option, note, say, table, watching
 from flows.retry import Retried
 from flows.retry import retry as retry_flow
 from storage.errors import RequestError
@@ -39,13 +39,7 @@ def retry(
         raise RequestError("nothing was named to try again", where="retry", do="add --failed")
     how = {"workers": workers, "dask_address": dask_address, "limit": limit, "dry_run": dry_run}
     result = retry_flow(identities, **how, watch=watching, tell=note)  # type: ignore[arg-type]
-    error = result.error()
-    if as_json and error is None:
-        print_json(result.as_dict())
-    elif not as_json:
-        _tell(result)
-    if error is not None:
-        raise click.exceptions.Exit(say_error(error, as_json=as_json, content=result.as_dict()))
+    conclude(result, lambda: _tell(result), as_json=as_json)
 
 
 def _tell(result: Retried) -> None:

@@ -16,23 +16,12 @@ from storage.artifacts import MANIFEST
 from storage.errors import ConsentError, NoSpace, RequestError
 from storage.home import Home
 from storage.ledger import Ledger
-from tasks import sources
 from tests.flows.conftest import Shell
 from tests.helpers.footage import film, keep_consent
 from tests.helpers.raw_home import Extraction, clips_of, sources_of, table
 
 NOBODY = "no face in any frame"
-
-
-@pytest.fixture(autouse=True)
-def extraction(monkeypatch: pytest.MonkeyPatch) -> Extraction:
-    """Quick features; and files count as settled at once, unless a test says otherwise."""
-    monkeypatch.setenv("MEMDUB_SETTLE_SECONDS", "0")
-    monkeypatch.setattr(sources, "APART_S", 0.0)
-    monkeypatch.setattr(sources.unsettled, "__kwdefaults__", {"pause": lambda _: None, "apart": 0.0})
-    quick = Extraction()
-    monkeypatch.setattr("flows.extract.extract", quick)
-    return quick
+pytestmark = pytest.mark.usefixtures("extraction")
 
 
 @pytest.fixture(scope="module")
