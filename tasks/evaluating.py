@@ -5,8 +5,9 @@
     artifact = evaluate(Job(home, "anna", material, trials, told))
 
 Films are watched as anybody would. Frames count that none of the dubs' checkpoints was trained on: a dub's
-recipe names its checkpoints, and theirs say what they held back. What a memory knows of those frames all the
-same is counted and said. Called by `flows.evaluate`.
+recipe names its checkpoints, and theirs say what they held back. A memory may know those frames all the same,
+which is counted and said; so do averages over a person's clips, which all methods alike are given. Called by
+`flows.evaluate`.
 """
 
 from __future__ import annotations

@@ -72,6 +72,7 @@ def mouth_sheet(videos: Sequence[tuple[Path, Watched]], columns: int = 12) -> by
 def smaller(sheet: bytes, width: int) -> bytes:
     """The same JPEG so many pixels wide."""
     picture = cv2.imdecode(np.frombuffer(sheet, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
     size = (width, round(width * picture.shape[0] / picture.shape[1]))
     shrunk = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     return bytes(cv2.imencode(".jpg", shrunk, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
@@ -95,7 +96,7 @@ def correlation(a: F64, b: F64) -> float:
     count = min(len(a), len(b))
     a, b = a[:count], b[:count]
     known = np.isfinite(a) & np.isfinite(b)
-    if known.sum() < 3 or a[known].std() == 0 or b[known].std() == 0:
+    if known.sum() < 3 or np.ptp(a[known]) == 0 or np.ptp(b[known]) == 0:
         return float("nan")
     return float(np.corrcoef(a[known], b[known])[0, 1])
 
