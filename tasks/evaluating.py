@@ -124,8 +124,9 @@ def _held_out(home: Home, dub: Artifact, clip: str) -> Iterator[float | None]:
             continue
         told = _recipe(checkpoint)
         rows = [find(ledger, one, dub.identity) for one in told["inputs"].values()]
-        clips = [_recipe(row)["inputs"].get("clip") for row in rows if row is not None]
-        yield float(told["parameters"]["held_out"]) if clip in clips else None
+        # What is no longer known may have been of this clip.
+        met = any(row is None or _recipe(row)["inputs"].get("clip") == clip for row in rows)
+        yield float(told["parameters"]["held_out"]) if met else None
 
 
 def _recipe(artifact: Artifact) -> dict[str, Any]:
@@ -194,7 +195,7 @@ def _measured(job: Job, sheet: Path) -> dict[str, dict[str, float | None]]:
         truth = files.enter_context(video_of(job.home, job.material.clip))
         true = look(truth)
         for one in job.trials:
-            own, wrong = (files.enter_context(file_of(job.home, dub, FILM)) for dub in one[1:])
+            own, wrong = (files.enter_context(file_of(job.home, dub, FILM)) for dub in (one.own, one.wrong))
             made = look(own)
             score = held(own, made, truth, true)
             rows.append((own, made))

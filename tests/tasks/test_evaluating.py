@@ -72,6 +72,9 @@ def test_a_clip_that_nobody_trained_on_is_scored_whole(home: Home, clips: list[M
     found = scored(home, clips[0], [trial(home, (clips[1], 0.2))])
     assert (found.start, found.stop, found.split) == (0, FRAMES, "held_out")
     assert "none of it was trained on" in found.why
+    unknown = made(home, "checkpoint", {"held_out": 0.2}, {"features 0": "features-of-some-clip"})
+    dub = made(home, "dub", {}, {"checkpoint 0": unknown.id})
+    assert scored(home, clips[0], [Trial("some", dub, dub)]).start == round(0.8 * FRAMES)
     # As soon as one method knows the clip, all are scored where that one is judged.
     both = scored(home, clips[0], [trial(home, (clips[1], 0.2)), trial(home, (clips[0], 0.2))])
     assert both.start == round(0.8 * FRAMES)
