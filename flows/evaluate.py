@@ -134,15 +134,10 @@ def _features(home: Home, identity: str) -> dict[str, Artifact]:
 
 def _options(methods: Sequence[str], preset: str, clip: str) -> dict[str, DubOptions]:
     """How each method is to dub; RequestError where there is no such method."""
-    from models.methods import METHODS as KNOWN
     from tasks.dubbing.stage import DubOptions
+    from tasks.evaluating import require_methods
 
-    do = f"use some of {', '.join(sorted(KNOWN))}"
-    if not methods:
-        raise RequestError("no method", where="--methods", do=do)
-    for name in methods:
-        if name not in KNOWN:
-            raise RequestError("no such method", where=f"--methods {name}", do=do)
+    require_methods(methods)
     return {name: DubOptions(name, preset, template=clip) for name in methods}
 
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.methods import METHODS
 from storage import consent
 from storage.artifacts import Artifact, Made, find, produce
 from storage.errors import RequestError
@@ -47,6 +48,7 @@ __all__ = [
     "Trial",
     "evaluate",
     "recipe_of",
+    "require_methods",
     "scored",
     "sounds_of",
 ]
@@ -87,6 +89,16 @@ class Job:
     scored: Scored
     step: Callable[[int, int], None] | None = None  # films watched, of how many
     waiting: Callable[[str], None] | None = None
+
+
+def require_methods(names: Sequence[str]) -> None:
+    """RequestError unless there are some, and all are known."""
+    do = f"use some of {', '.join(sorted(METHODS))}"
+    if not names:
+        raise RequestError("no method", where="--methods", do=do)
+    for name in names:
+        if name not in METHODS:
+            raise RequestError("no such method", where=f"--methods {name}", do=do)
 
 
 def sounds_of(home: Home, material: Material, folder: Path) -> tuple[Path, Path]:
