@@ -76,6 +76,13 @@ def test_prefect_and_dask_stay_in_their_rooms() -> None:
         assert not wrong, f"{library} is imported by {wrong}"
 
 
+def test_stages_are_handed_on_without_torch() -> None:
+    """The process that hands them on would compete with its workers for a core while it imports it."""
+    stages = "tasks.faces, tasks.track, tasks.fit, tasks.features, tasks.extract, tasks.team"
+    code = f"import sys, {stages}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+
+
 # Imports every module of `models` where nothing else can be found.
 BARE = """
 import importlib, importlib.abc, pkgutil, sys

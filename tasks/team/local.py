@@ -65,7 +65,13 @@ class _Silence(WorkerPlugin):
 
 @contextlib.contextmanager
 def importable() -> Iterator[None]:
-    """Spawned workers import what they run: have them find it where we did."""
+    """Spawned workers import what they run, found where we did; not the program that spawned them."""
+    with _found_here(), _main_left_out():
+        yield
+
+
+@contextlib.contextmanager
+def _found_here() -> Iterator[None]:
     spec = importlib.util.find_spec("tasks")
     assert spec is not None
     assert spec.origin is not None
@@ -79,6 +85,18 @@ def importable() -> Iterator[None]:
             del os.environ["PYTHONPATH"]
         else:
             os.environ["PYTHONPATH"] = before
+
+
+@contextlib.contextmanager
+def _main_left_out() -> Iterator[None]:
+    """Of a flow run, the program is all of Prefect: a second of every worker, for nothing."""
+    told = vars(sys.modules["__main__"])
+    kept: dict[str, Any] = {name: told.pop(name) for name in ("__spec__", "__file__") if name in told}
+    told["__spec__"] = None
+    try:
+        yield
+    finally:
+        told.update(kept)
 
 
 @functools.cache

@@ -21,9 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import torch
 
 from models.fit.choice import choose
-from models.fit.landmarks import view_of
+from models.fit.landmarks import FitSettings, view_of
 from models.fit.person import Person
-from tasks import fit as stage_of
+from tasks import _fitting as stage_of
+from tasks.fit import FitStage
 from tests.bench.fitting_run import MOUTH_AT, fitted, people, puppet_clip, real_clips, track_of
 from tests.bench.footage import real_footage
 
@@ -114,14 +115,14 @@ def _met(clip: Path, parts: int) -> list[Person]:
     for part in range(parts):
         rows = choose(every, part, stage_of._MET)
         if len(rows) >= 20:
-            found.append(stage_of._met(group, model, seen, rows, camera, stage.settings))
+            found.append(stage_of._met(group, model, seen, rows, camera, FitSettings()))
     return found
 
 
-def fitted_stage(clip: Path) -> stage_of.FitStage:
+def fitted_stage(clip: Path) -> FitStage:
     from storage.media import VideoReader
 
-    return stage_of.FitStage(track_of(clip)[0].url, size=VideoReader(clip).size)
+    return FitStage(track_of(clip)[0].url, size=VideoReader(clip).size)
 
 
 def _variation(found: Sequence[Sequence[np.ndarray]]) -> tuple[float, float]:

@@ -19,10 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from models.fit import telling
 from models.fit.choice import choose
-from models.fit.landmarks import eye_distance, targets, view_of
+from models.fit.landmarks import FitSettings, eye_distance, targets, view_of
 from models.fit.shot import solve_shot
 from storage.media import VideoReader
-from tasks import fit as stage_of
+from tasks import _fitting as stage_of
+from tasks.fit import FitStage
 from tests.bench.fitting_run import people, track_of
 
 FIRST = 20
@@ -31,14 +32,14 @@ FIRST = 20
 def fits(clip: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """Identity as the landmarks have it, and the mean expression."""
     group, _ = track_of(clip)
-    stage = stage_of.FitStage(group.url, size=VideoReader(clip).size)
+    stage = FitStage(group.url, size=VideoReader(clip).size)
     seen, every = view_of(stage._model()), stage_of._looks(group)
     sighted = stage_of._sighted_rows(group, choose(every, 0, stage_of._MET))
     points = torch.from_numpy(sighted.points)
-    goal = targets(seen, points, torch.from_numpy(sighted.belief), stage.settings, eye_distance(points))
+    goal = targets(seen, points, torch.from_numpy(sighted.belief), FitSettings(), eye_distance(points))
     depth = points[:, torch.from_numpy(seen.points), 2]
     camera = stage_of._camera(stage.size, every, None)
-    identity, frames = solve_shot(seen, goal, depth, camera, stage.settings)
+    identity, frames = solve_shot(seen, goal, depth, camera, FitSettings())
     return identity, frames.expression.mean(0)
 
 

@@ -15,7 +15,8 @@ from models.puppet import MOUTH, Puppet, about_neck
 from storage import clips
 from storage.clips import ClipGroup
 from storage.media import MediaWriter, VideoReader
-from tasks.fit import FitPlan, FitStage
+from tasks._fitting import FitPlan
+from tasks.fit import FitStage
 from tests.bench.footage import real_footage
 from tests.bench.puppet_faces import motion
 from tests.bench.tracking_run import normalised, tracked

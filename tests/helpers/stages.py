@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,3 +55,8 @@ class Counting:
 def computed(folder: Path) -> dict[int, int]:
     """How often each block was computed to its end."""
     return {int(p.name[6:]): p.stat().st_size for p in folder.glob("block-*") if p.stat().st_size}
+
+
+def knows_the_program() -> bool:
+    """Whether this process has imported the program that started it."""
+    return hasattr(sys.modules.get("__mp_main__"), "__file__")

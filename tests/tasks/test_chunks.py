@@ -20,7 +20,7 @@ from storage.errors import MediaError, RequestError, WorkError
 from storage.recipes import hash_file
 from tasks.chunks import BLOCK, fill, open_draft, write_region
 from tasks.team import Team, clocked, open_team
-from tests.helpers.stages import FRAMES, Counting, computed
+from tests.helpers.stages import FRAMES, Counting, computed, knows_the_program
 
 ROOT = Path(__file__).parents[2]
 
@@ -200,6 +200,10 @@ def test_a_scheduler_that_is_killed_is_one_line_and_work_goes_on(tmp_path: Path,
 def test_what_is_shared_counts_as_work(team: Team) -> None:
     team.share(team.submit(clocked, sum, range(1000), name="sum"), "sum")
     assert team.spent("sum") > 0
+
+
+def test_workers_do_not_import_the_program_that_started_them(team: Team) -> None:
+    assert not team.do(knows_the_program, name="main")
 
 
 def test_who_asks_for_workers_in_two_ways_is_told(tmp_path: Path) -> None:

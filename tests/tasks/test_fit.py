@@ -14,8 +14,9 @@ from models.morphable import builtin
 from models.morphable.render import camera_of, coefficients_at, posed, render
 from models.track.subset68 import subset68
 from storage import clips
-from tasks import fit as stage_of
-from tasks.fit import FitPlan, FitStage
+from tasks import _fitting as stage_of
+from tasks._fitting import FitPlan
+from tasks.fit import FitStage
 
 FRAMES, CUT, MISSING = 300, 270, range(100, 105)
 SIZE, PLACEMENT = (256, 256), np.float32([0, 0, 256])

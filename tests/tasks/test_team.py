@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from distributed import LocalCluster
 from storage.errors import MediaError, RequestError, WorkError
 from tasks.chunks import fill, open_draft
 from tasks.team import Alone, Team, Workers, clocked, open_team, open_workers, read_cluster, report_step
+from tasks.team.local import importable
 from tests.helpers.stages import FRAMES, Counting, computed
 from tests.tasks.test_chunks import files
 
@@ -209,3 +211,12 @@ def test_a_cluster_that_cannot_start_is_one_line(tmp_path: Path, text: str, line
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="cannot be read"):
         read_cluster(tmp_path / "none.yaml")
+
+
+def test_the_program_is_itself_again_when_workers_are_gone() -> None:
+    main = sys.modules["__main__"]
+    before = (main.__spec__, main.__file__)
+    with importable():
+        assert main.__spec__ is None
+        assert "__file__" not in vars(main)
+    assert (main.__spec__, main.__file__) == before
