@@ -14,6 +14,7 @@ import prefect.runtime.flow_run as this_run
 from prefect import flow
 
 import flows.dub
+import flows.evaluate
 import flows.extract
 import flows.ingest
 import flows.refresh
@@ -27,7 +28,19 @@ from storage.errors import MemdubError
 from storage.home import Home
 from tasks.chain import ExtractOptions
 
-__all__ = ["FLOWS", "Method", "Preset", "Speech", "dub", "extract", "ingest", "refresh", "remember", "train"]
+__all__ = [
+    "FLOWS",
+    "Method",
+    "Preset",
+    "Speech",
+    "dub",
+    "evaluate",
+    "extract",
+    "ingest",
+    "refresh",
+    "remember",
+    "train",
+]
 
 Method = Literal["memface", "nearest"]
 Preset = Literal["smoke", "cpu", "gpu", "gpu-512"]
@@ -60,6 +73,10 @@ def _name_of_dub() -> str:
     except MemdubError:
         name = "newest speech"  # the run itself will say what is wrong
     return f"dub {_asked('identity')} <- {name}"
+
+
+def _name_of_evaluate() -> str:
+    return f"evaluate {_asked('identity')} {', '.join(_asked('methods') or flows.evaluate.METHODS)}"
 
 
 def _name_of_refresh() -> str:
@@ -267,6 +284,40 @@ def dub(
     return str(done.path)
 
 
+@flow(name="evaluate", flow_run_name=_name_of_evaluate, log_prints=True)
+def evaluate(
+    identity: str,
+    methods: list[Method] | None = None,
+    preset: Preset = "cpu",
+    clip: str | None = None,
+    home: str | None = None,
+) -> str:
+    """Hold methods against the truth, on seconds of a person's clip that none of them was trained on.
+
+    Args:
+        identity: The person's short name; a consent record must exist.
+        methods: The talking-face systems; all if not given.
+        preset: smoke for tests, cpu for a laptop, gpu for the paper's sizes.
+        clip: The clip to score on; the longest that has features if not given.
+        home: Where everything lives: a folder or a URL; MEMDUB_HOME if not given.
+    """
+    done = persevere(
+        lambda: flows.evaluate.evaluate(
+            identity,
+            methods=methods or flows.evaluate.METHODS,
+            preset=preset,
+            clip=clip,
+            home=home,
+            watch=shown.watching,
+            tell=shown.note,
+        )
+    )
+    shown.note(done.line())
+    shown.table(f"scores {identity}", done.rows(), f"{done.told['clip']}, {done.told['why']}")
+    shown.evaluated(identity, done, home)
+    return done.evaluation.id
+
+
 @flow(name="refresh", flow_run_name=_name_of_refresh, log_prints=True)
 def refresh(
     identities: list[str] | None = None,
@@ -317,4 +368,4 @@ def refresh(
     return done.rows()
 
 
-FLOWS = {one.name: one for one in (ingest, extract, remember, train, dub, refresh)}
+FLOWS = {one.name: one for one in (ingest, extract, remember, train, dub, evaluate, refresh)}

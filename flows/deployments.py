@@ -24,7 +24,13 @@ __all__ = ["TAG", "Deployments", "check_times", "wanted"]
 TAG = "memdub"
 # Flows of a person, and what that person must have agreed to.
 _PERSONAL: dict[str, consent.Purpose] = {"dub": "dub", "train": "train"}
-_GENERAL = {"ingest": "any", "extract": "all", "remember": "any", "refresh": "nightly"}
+_GENERAL = {
+    "ingest": "any",
+    "extract": "all",
+    "remember": "any",
+    "evaluate": "any",
+    "refresh": "nightly",
+}
 
 
 def wanted(home: Home, *, today: dt.date | None = None) -> set[tuple[str, str]]:

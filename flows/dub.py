@@ -1,7 +1,8 @@
 """The flow `dub`: a person's name and a sound file in, a signed film of that person saying it out.
 
-What is missing before it is run: extraction, memory, training. Called by the command line and by Prefect.
-Consent, the sound file and the place for the result are looked at before any work.
+What is missing before it is run: extraction, memory, training. Called by the command line, by Prefect, and in
+parts by `flows.evaluate`, whose dubs stay in the stores. Consent, the sound file and the place for the result
+are looked at before any work.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from tasks.audio_backends import AudioBackend
     from tasks.dubbing.stage import DubOptions, Job
 
-__all__ = ["Dubbed", "Planned", "dub", "plan"]
+__all__ = ["Dubbed", "Planned", "dub", "dub_within", "plan", "require", "told_of"]
 
 # The stages before a dub, and what a person must have agreed to for each.
 _PURPOSES: dict[str, consent.Purpose] = {"extract": "ingest", "remember": "train", "train": "train"}
@@ -119,10 +120,30 @@ def dub(
         job = _job(place, identity, audio, options, known)
         tell(f"template {job.chosen.material.clip.id}, {job.chosen.why}")
         made = _dub(job, workers, watch, tell)
-        told = _told_of(place, made)
+        told = told_of(place, made)
         path = target if out is not None else target / _own_name(job, made)
         sha256 = _copied(place, made, path)
     return Dubbed(made, path, sha256, told, dict(job.clock.seconds))
+
+
+def require(home: Home, identity: str, audio: Path, options: DubOptions) -> None:
+    """Raises a RequestError for whatever `dub` would refuse before any work."""
+    _looked_at(home.url, identity, audio, options)
+
+
+def dub_within(
+    home: Home,
+    identity: str,
+    audio: Path,
+    options: DubOptions,
+    *,
+    watch: Watch = no_progress,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Artifact:
+    """The dub as a part of a run that is under way: made all the same, but no film leaves the stores."""
+    place, known, audio = _looked_at(home.url, identity, audio, options)
+    known = _made_ready(place, identity, options, known, None, watch, tell)
+    return _dub(_job(place, identity, audio, options, known), 0, watch, tell)
 
 
 def plan(
@@ -323,7 +344,8 @@ def _dub(job: Job, workers: int, watch: Watch, tell: Callable[[str], None]) -> A
         return call(make, job, name=f"dub {job.identity}")
 
 
-def _told_of(home: Home, made: Artifact) -> dict[str, Any]:
+def told_of(home: Home, made: Artifact) -> dict[str, Any]:
+    """What was noted as it was made: frames, seconds, warnings."""
     from tasks.dubbing.stage import TOLD
 
     with fsspec.open(home.uri(f"{made.uri}/{TOLD}"), "rb") as file:

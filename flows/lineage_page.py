@@ -45,6 +45,7 @@ COLOURS = {
     "memory": "#c78a1c",
     "checkpoint": "#c7591c",
     "dub": "#c22f5d",
+    "evaluation": "#5d6fc2",
 }
 
 

@@ -169,6 +169,7 @@ class _Work:
             "remember": self._remember,
             "train": self._train,
             "dub": self._dub,
+            "evaluate": self._evaluate,
         }
         if trial.stage not in again or "export" in asked:
             trial.became, trial.why = "left", f"run `memdub {trial.stage}` again"
@@ -265,6 +266,12 @@ class _Work:
         out = asked["out"] if str(asked["out"]).lower().endswith(".mp4") else None
         options = DubOptions(**asked.get("options", {}))
         return [dub(str(trial.identity), asked["audio"], out, options=options, **self._told()).dub]
+
+    def _evaluate(self, trial: Trial, asked: Mapping[str, Any]) -> list[Artifact]:
+        from flows.evaluate import evaluate
+
+        options = {name: asked[name] for name in ("methods", "preset", "clip") if name in asked}
+        return [evaluate(str(trial.identity), **options, **self._told()).evaluation]
 
 
 def _release(home: Home, this: Run, identity: str, file: Path, clip: Artifact) -> None:

@@ -1,4 +1,4 @@
-"""What a run shows in the Prefect UI: progress, tables, and a page for a dub with pictures.
+"""What a run shows in the Prefect UI: progress, tables, and pages with pictures for what is to be looked at.
 
 All of it is a view: the ledger has the same figures, and a run whose server is away goes on without. Called
 by `flows.deployable`, inside Prefect flow runs only.
@@ -18,15 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.engine import call, log
+from storage.home import Home
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from flows.dub import Dubbed
+    from flows.evaluate import Evaluated
 
-__all__ = ["dubbed", "key", "markdown", "note", "table", "watching"]
+__all__ = ["dubbed", "evaluated", "key", "markdown", "note", "table", "watching"]
 
 _PUSH_SECONDS = 2.0
+_SHEET_WIDTH = 720  # pixels: the server's database is no place for large pictures
 
 
 def key(*words: str) -> str:
@@ -110,6 +113,19 @@ def dubbed(identity: str, speech: str, done: Dubbed, home: str | None) -> None:
     with _unimportant("a link"):
         create_link_artifact(done.path.as_uri(), link_text=done.path.name, key=key("film", identity))
     markdown(name, _page(about, done, home), about)
+
+
+def evaluated(identity: str, done: Evaluated, home: str | None) -> None:
+    """The mouths, and what is to be known of the scores."""
+    from tasks.watching import smaller
+
+    with _unimportant("the mouths"):
+        rows = ["the truth", *done.told["methods"]]
+        about = f"Mouths of {identity}, from above: {', '.join(rows)}"
+        picture = _inline("jpeg", smaller(done.picture(Home(home)), _SHEET_WIDTH))
+        notes = [f"- {_text(line)}" for line in (f"scored: {done.told['why']}", *done.told["notes"])]
+        text = [f"# {_text(about)}", f"![mouths]({picture})", "\n".join(notes), f"`{done.sheet}`"]
+        markdown(f"mouths {identity}", "\n\n".join(text), about)
 
 
 def _page(about: str, done: Dubbed, home: str | None) -> str:

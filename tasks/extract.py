@@ -35,6 +35,7 @@ __all__ = [
     "Job",
     "extract_audio",
     "extract_clip",
+    "file_of",
     "find_faces",
     "fit_model",
     "group_of",
@@ -82,14 +83,21 @@ class Job:
 
 @contextlib.contextmanager
 def video_of(home: Home, clip: Artifact) -> Iterator[Path]:
-    """The clip's file as a path while it lasts: decoders open paths, so from a bucket it is copied."""
+    """The clip's file as a path while it lasts."""
+    with file_of(home, clip, _FILE) as path:
+        yield path
+
+
+@contextlib.contextmanager
+def file_of(home: Home, artifact: Artifact, name: str) -> Iterator[Path]:
+    """A stored file as a path while it lasts: decoders open paths, so from a bucket it is copied."""
     if home.is_local:
-        yield home.path(clip.uri) / _FILE
+        yield home.path(artifact.uri) / name
         return
-    with workspace_of(home, f"{clip.id}-copy") as folder:
-        fs, source = fsspec.core.url_to_fs(home.uri(f"{clip.uri}/{_FILE}"))
-        fs.get_file(source, str(folder / _FILE))
-        yield folder / _FILE
+    with workspace_of(home, f"{artifact.id}-copy") as folder:
+        fs, source = fsspec.core.url_to_fs(home.uri(f"{artifact.uri}/{name}"))
+        fs.get_file(source, str(folder / name))
+        yield folder / name
 
 
 def _plainly(stage: Stage, job: Job, *inputs: Artifact) -> Artifact:

@@ -94,9 +94,13 @@ class Cut:
         if self.seconds is not None and not self.seconds > 0:
             raise RequestError("no material", where=f"--seconds {self.seconds}", do="give some seconds")
 
+    def edge(self, rows: int) -> int:
+        """The row of a clip from which on nothing is trained on."""
+        return round(rows * (1 - self.held_out))
+
     def segments(self, clip: str, usable: NDArray[np.int64], rate: float, left: float) -> list[Segment]:
         """Runs of rows with the same number >= 0, parted; `left` are seconds that may still be trained on."""
-        edge = round(len(usable) * (1 - self.held_out))
+        edge = self.edge(len(usable))
         found: list[Segment] = []
         for start, stop in _runs(usable):
             for a, b, split in ((start, min(stop, edge), TRAIN), (max(start, edge), stop, HELD_OUT)):

@@ -1,7 +1,7 @@
 """What anybody sees who watches a finished video: how far its lips are open, frame by frame.
 
 For reports and comparisons: the video is read as a stranger's would be, nothing of how it was made is known.
-Called by flows that write pages, and by benchmarks.
+Called by `tasks.evaluating`, by flows that write pages, and by benchmarks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from storage.media import VideoReader
 from tasks.faces import FacesStage
 from tasks.threads import one_thread
 
-__all__ = ["Watched", "best_shift", "correlation", "mouth_sheet", "watch"]
+__all__ = ["Watched", "best_shift", "correlation", "mouth_sheet", "smaller", "watch"]
 
 F64 = NDArray[np.float64]
 _UPPER, _LOWER, _CORNERS = (82, 13, 312), (87, 14, 317), (33, 263)
@@ -28,25 +28,27 @@ _TILE = 120
 
 
 class Watched(NamedTuple):
-    """A video's largest face, frame by frame; NaN where there is none."""
+    """A video's largest face, frame by frame from `first` on; NaN where there is none."""
 
     gaps: F64  # (T,) between the inner lips, over the distance between the eyes' outer corners
     mouths: F64  # (T, 3) middle of the lips x, y and that distance, pixels
     lips: F64  # (T, 40, 2) landmarks of the lips, pixels
     rate: float
+    first: int = 0
 
 
 @one_thread()
-def watch(video: Path) -> Watched:
-    """Look at every frame."""
+def watch(video: Path, first: int = 0, stop: int | None = None) -> Watched:
+    """Look at every frame, or at a stretch of them."""
     stage = FacesStage(video=video)
     frames = next(spec.shape[0] for spec in stage.specs() if spec.name == "faces/score")
+    frames = frames if stop is None else min(stop, frames)
     parts = [
         _seen(stage.compute(None, start, min(start + _STRETCH, frames))["faces/landmarks"])
-        for start in range(0, frames, _STRETCH)
+        for start in range(first, frames, _STRETCH)
     ]
     gaps, mouths, lips = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Watched(gaps, mouths, lips, float(VideoReader(video).rate))
+    return Watched(gaps, mouths, lips, float(VideoReader(video).rate), first)
 
 
 def _seen(points: NDArray[np.float32]) -> tuple[F64, F64, F64]:
@@ -67,11 +69,21 @@ def mouth_sheet(videos: Sequence[tuple[Path, Watched]], columns: int = 12) -> by
     return bytes(coded.tobytes())
 
 
+def smaller(sheet: bytes, width: int) -> bytes:
+    """The same JPEG so many pixels wide."""
+    picture = cv2.imdecode(np.frombuffer(sheet, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    size = (width, round(width * picture.shape[0] / picture.shape[1]))
+    shrunk = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", shrunk, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
+
+
 def _mouth(video: Path, seen: Watched, frame: int) -> NDArray[np.uint8]:
     x, y, size = seen.mouths[frame]
     if not np.isfinite(size):
         return np.zeros((_TILE, _TILE, 3), np.uint8)
-    picture = next(iter(VideoReader(video).read(frame, frame + 1)))
+    at = seen.first + frame
+    picture = next(iter(VideoReader(video).read(at, at + 1)))
     step = 1.15 * size / _TILE
     back = np.array([[step, 0, x - step * _TILE / 2], [0, step, y - step * _TILE / 2]])
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
@@ -84,7 +96,7 @@ def correlation(a: F64, b: F64) -> float:
     count = min(len(a), len(b))
     a, b = a[:count], b[:count]
     known = np.isfinite(a) & np.isfinite(b)
-    if known.sum() < 3 or a[known].std() == 0 or b[known].std() == 0:
+    if known.sum() < 3 or np.ptp(a[known]) == 0 or np.ptp(b[known]) == 0:
         return float("nan")
     return float(np.corrcoef(a[known], b[known])[0, 1])
 

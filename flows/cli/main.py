@@ -29,6 +29,7 @@ COMMANDS = {
     "import": "flows.cli.imports",
     "dub": "flows.cli.dub",
     "verify": "flows.cli.verify",
+    "evaluate": "flows.cli.evaluate",
     "puppet": "flows.cli.puppet",
     "refresh": "flows.cli.refresh",
     "plan": "flows.cli.plan",

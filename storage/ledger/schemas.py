@@ -39,7 +39,7 @@ _WHEN = pa.timestamp("us", tz="UTC")
 
 _ARTIFACTS = _schema(
     ("id", pa.string(), "kind and hash of the recipe"),
-    ("kind", pa.string(), "clip, track, audio, fit, memory, checkpoint, dub"),
+    ("kind", pa.string(), "clip, track, audio, fit, memory, checkpoint, dub, evaluation"),
     ("identity", pa.string(), "whose face or voice this is; null for general artifacts"),
     ("uri", pa.string(), "where the bytes lie, relative to the home"),
     ("content_hash", pa.string(), "SHA-256 over the stored files' names and hashes"),

@@ -19,10 +19,9 @@ import datetime as dt
 import os
 import tempfile
 import time
-import wave
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
@@ -38,28 +37,23 @@ from storage.home import Home
 from storage.ledger import Ledger
 from storage.media import MediaWriter, VideoReader, read_sound
 from tasks.dubbing.stage import DubOptions
+from tasks.evaluating import WRONG_S
 from tasks.extract import video_of
 from tasks.film import Script, film
 from tasks.material import Material, open_materials
+from tasks.measuring import RATE as SOUND_RATE
+from tasks.measuring import Score, earlier, held, write_sound
 from tasks.remember import features_of
 from tasks.training import TrainOptions
-from tasks.watching import Watched, best_shift, correlation, mouth_sheet, watch
+from tasks.watching import Watched, correlation, mouth_sheet, watch
 from tests.bench.footage import real_footage
 from tests.bench.renderer_people import RECORD
 
 WHO = "speaker"
 RATE = 25
-WRONG_S = 2
 EDGE_S = 48
 REACH = 6
 RIDGES = 10.0 ** np.arange(1, 6.01, 0.5)
-
-
-class Score(NamedTuple):
-    opening: float
-    late: int
-    lips: float
-    psnr: float
 
 
 def cut(source: Path, start_s: float, stop_s: float | None, target: Path) -> Path:
@@ -106,39 +100,6 @@ def learned_by(home: Home, video: Path, preset: str, steps: int | None) -> Mater
 def _newest(home: Home, but: str = "") -> Material:
     sources = features_of(home, Ledger(home.objects), WHO)
     return next(m for m in open_materials(home, [one.features for one in sources]) if m.clip.id != but)
-
-
-def earlier(video: Path, seconds: float, target: Path) -> Path:
-    """The film's sound, so many seconds wrong; what falls off the end begins it."""
-    samples = np.roll(read_sound(video, 16_000), round(seconds * 16_000))
-    with wave.open(str(target), "wb") as file:
-        file.setparams((1, 2, 16_000, 0, "NONE", "none"))
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return target
-
-
-def held(video: Path, made: Watched, truth: Path, true: Watched) -> Score:
-    count = min(len(made.gaps), len(true.gaps))
-    apart = np.linalg.norm(made.lips[:count] - true.lips[:count], axis=-1).mean(-1) / true.mouths[:count, 2]
-    return Score(
-        correlation(made.gaps, true.gaps),
-        best_shift(made.gaps, true.gaps),
-        100 * float(np.nanmean(apart)),
-        _psnr(video, truth, true, count),
-    )
-
-
-def _psnr(video: Path, truth: Path, true: Watched, count: int) -> float:
-    """Of a box that is .8 by .6 of the eyes' distance."""
-    found = []
-    pairs = zip(*(VideoReader(path).read(0, count) for path in (video, truth)), strict=True)
-    for (one, other), (x, y, size) in zip(pairs, true.mouths[:count], strict=True):
-        if np.isfinite(size):
-            rows = slice(max(round(y - 0.3 * size), 0), round(y + 0.3 * size))
-            columns = slice(max(round(x - 0.4 * size), 0), round(x + 0.4 * size))
-            off = one[rows, columns].astype(np.float64) - other[rows, columns]
-            found.append(10 * np.log10(255**2 / max((off**2).mean(), 1e-9)))
-    return float(np.mean(found))
 
 
 def ridge(learned: Material, seen: Watched, unseen: Material, true: Watched) -> tuple[float, float]:
@@ -196,7 +157,7 @@ def compare(options: argparse.Namespace, work: Path) -> int:
     unseen = _newest(home, but=learned.clip.id)
     with video_of(home, learned.clip) as early, video_of(home, unseen.clip) as truth:
         seen, true = watch(early), watch(truth)
-        wrong = earlier(truth, WRONG_S, work / "wrong.wav")
+        wrong = write_sound(work / "wrong.wav", earlier(read_sound(truth, SOUND_RATE), WRONG_S))
         sounds = {"nearest": truth, "memface": truth, "memface, wrong sound": wrong}
         made = {name: work / f"{name}.mp4" for name in sounds}
         for name, sound in sounds.items():
@@ -224,7 +185,7 @@ def report(who: str, scores: dict[str, Score], read: tuple[float, float]) -> int
     met = {
         f"opening at least {least}": own.opening >= least,
         "lips at least 15 % nearer than nearest's": own.lips <= 0.85 * plain.lips,
-        "in step, 0 +- 1 frame": abs(own.late) <= 1,
+        "in step, 0 +- 1 frame": own.late is not None and abs(own.late) <= 1,
     }
     if above is not None:
         met[f"PSNR at least {above} dB above nearest's"] = own.psnr >= plain.psnr + above

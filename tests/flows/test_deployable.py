@@ -14,6 +14,7 @@ from storage.ledger import Ledger
 from tasks.film import Script
 from tasks.film import film as film_puppet
 from tests.helpers.footage import film, keep_consent
+from tests.helpers.material_home import material_home
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +105,10 @@ def test_what_a_run_shows_is_in_the_server(tmp_path: Path) -> None:
     with pytest.raises(PartlyFailed):
         deployable.ingest("anna", [video, tmp_path / "none.mp4"])
     with get_client(sync_client=True) as client:
-        shown = [one for one in client.read_artifacts() if one.key == "clips-anna"]
-    rows = {row["source"]: row for row in json.loads(str(shown[-1].data))}
+        shown = [one.data for one in client.read_artifacts() if one.key == "clips-anna"]
+    # Other tests' runs have the same key, and come in any order.
+    [own] = [str(data) for data in shown if "none.mp4" in str(data)]
+    rows = {row["source"]: row for row in json.loads(own)}
     assert rows["a b.mp4"]["state"] == "new"
     assert rows[str(tmp_path / "none.mp4")]["state"] == "refused"
     assert rows[str(tmp_path / "none.mp4")]["reason"]
@@ -158,3 +161,25 @@ def test_a_refresh_shows_its_tables(tmp_path: Path) -> None:
         shown = {one.key: json.loads(str(one.data)) for one in client.read_artifacts() if one.type == "table"}
     assert [row["path"] for row in shown["refresh-files"]] == ["new.mp4"]
     assert [row["identity"] for row in shown["refresh"]] == ["anna"]
+
+
+@pytest.mark.usefixtures("_server")
+def test_an_evaluation_shows_its_scores_and_mouths(tmp_path: Path) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows import deployable
+
+    ledger = Ledger(material_home(tmp_path / "home").objects)
+    made = deployable.evaluate("anna", ["nearest"], preset="smoke")
+    row = ledger.find(made, "anna")
+    assert row is not None
+    assert row["task_run_id"], "it is no task of the run"
+    with get_client(sync_client=True) as client:
+        shown = {one.key: str(one.data) for one in client.read_artifacts()}
+    assert [row["method"] for row in json.loads(shown["scores-anna"])] == ["nearest"]
+    page = shown["mouths-anna"]
+    assert page.startswith("# Mouths of anna, from above: the truth, nearest")
+    assert "data:image/jpeg;base64," in page
+    assert "nothing was trained" in page
+    assert "its memory holds mouths of these seconds too" in page
+    assert len(page) < 100_000, "the server's database is no place for large pictures"

@@ -52,6 +52,8 @@ def test_choices_are_those_that_there_are() -> None:
             "train anna memface gpu in cards",
         ),
         ("dub", {"identity": "anna", "audio": Path("/x/speech.wav")}, "dub anna <- speech.wav"),
+        ("evaluate", {"identity": "anna"}, "evaluate anna nearest, memface"),
+        ("evaluate", {"identity": "anna", "methods": ["nearest"]}, "evaluate anna nearest"),
         ("refresh", {"dry_run": True}, "refresh everyone (dry run)"),
     ],
 )

@@ -286,6 +286,8 @@ def test_a_home_in_a_bucket(
     assert memdub(*words, "-o", tmp_path / "out.mp4") == 0, memdub.err
     assert memdub("verify", tmp_path / "out.mp4") == 0
     assert "in this home's ledger: dub-" in memdub.out
+    assert memdub("evaluate", "anna", "--methods", painted.NAME) == 0, memdub.err
+    assert memdub.out.rstrip().endswith("/mouths.jpg")
     assert not list(home.workspace_root().iterdir()), "somebody's speech stays behind"
 
 

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-GENERAL = {"extract/all", "ingest/any", "refresh/nightly", "remember/any"}
+GENERAL = {"evaluate/any", "extract/all", "ingest/any", "refresh/nightly", "remember/any"}
 
 
 def command(served: Serving, *words: str) -> subprocess.CompletedProcess[str]:

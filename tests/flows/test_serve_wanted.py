@@ -12,7 +12,13 @@ from storage.errors import RequestError
 from storage.home import Home
 from tests.helpers.footage import keep_consent
 
-GENERAL = {("extract", "all"), ("ingest", "any"), ("refresh", "nightly"), ("remember", "any")}
+GENERAL = {
+    ("evaluate", "any"),
+    ("extract", "all"),
+    ("ingest", "any"),
+    ("refresh", "nightly"),
+    ("remember", "any"),
+}
 
 
 @pytest.fixture(autouse=True)

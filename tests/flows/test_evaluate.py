@@ -1,0 +1,172 @@
+"""`memdub evaluate`: scores of real dubs where nothing was trained, found again, and refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from flows import evaluate as flow
+from flows.extract import extract
+from flows.ingest import ingest
+from flows.retry import retry
+from models import methods
+from storage.errors import MediaError, WorkError
+from storage.home import Home
+from storage.ledger import Ledger, lineage_of
+from storage.runs import record_failure, run
+from tasks.evaluating import SCORES, SHEET
+from tasks.film import Script
+from tasks.film import film as film_puppet
+from tests.flows.conftest import Shell, everything_in
+from tests.helpers import painted
+from tests.helpers.footage import film, keep_consent
+from tests.helpers.material_home import FRAMES, SCOPE, material_home
+
+SMOKE = ("--preset", "smoke")
+
+
+@pytest.fixture(scope="module")
+def puppet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a puppet of four seconds, extracted."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    home = folder / "home"
+    text = "Peter bought five blue balls, and puppets speak of them."
+    video = film_puppet(Script(seed=3, size=128, text=text, supersample=1), folder / "talk.mp4").video
+    keep_consent(home, scope=SCOPE)
+    ingest([video], "anna", home=str(home)).raise_if_refused()
+    extract(["anna"], home=str(home), workers=0).raise_if_refused()
+    return home
+
+
+@pytest.fixture
+def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home without a real face, and a method that needs none."""
+    monkeypatch.setitem(methods.METHODS, painted.NAME, f"{painted.__name__}:Painted")
+    return material_home(tmp_path / "home")
+
+
+def table(home: Path, name: str) -> list[dict[str, Any]]:
+    return Ledger(Home(home).objects).rows(name).to_pylist()
+
+
+def test_methods_are_scored_where_nothing_was_trained(
+    puppet: Path, memdub: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMDUB_HOME", str(puppet))
+    assert memdub("evaluate", "anna", *SMOKE, "--json") == 0, memdub.err
+    [made] = json.loads(memdub.out)["evaluations"]
+    frames = table(puppet, "clips")[0]["frames"]
+    assert made["frames"] == [round(0.8 * frames), frames]
+    assert (made["split"], made["reused"]) == ("held_out", False)
+    assert list(made["methods"]) == ["nearest", "memface"]
+    for name, found in made["methods"].items():
+        assert -1 <= found["opening"] <= 1
+        assert 0 < found["lips_percent"] < 30
+        assert 8 < found["psnr_db"] < 60, name
+        assert found["seen_share"] > 0.9
+        assert found["dub"] != found["dub_wrong_sound"]
+    assert sum("its memory holds mouths of these seconds too" in line for line in made["notes"]) == 2
+    _check_ledger(puppet, made)
+    sheet = cv2.imdecode(np.fromfile(made["sheet"], np.uint8), cv2.IMREAD_COLOR)
+    assert sheet.shape == (3 * 120, 12 * 120, 3)
+    assert not (puppet / "out").exists(), "films of an evaluation stay in the stores"
+    assert not list((puppet / ".work").iterdir()), "somebody's speech stays behind"
+
+    assert memdub("evaluate", "anna", *SMOKE, "--clip", made["clip"][:12]) == 0, memdub.err
+    assert memdub.out.startswith(f"{made['id']}  {made['clip']}, its last ")
+    assert "already there" in memdub.out
+    assert [line.split()[0] for line in memdub.out.splitlines()[1:4]] == ["method", "nearest", "memface"]
+    assert made["sheet"] in memdub.out
+    last = table(puppet, "runs")[-1]
+    assert (last["flow"], len(last["made"]), len(last["reused"])) == ("evaluate", 0, 5)
+
+
+def _check_ledger(puppet: Path, made: dict[str, Any]) -> None:
+    rows = [row for row in table(puppet, "metrics") if row["artifact"] == made["id"]]
+    told = {row["metric"]: row["value"] for row in rows if row["split"] == "held_out"}
+    assert told["memface lips_percent"] == made["methods"]["memface"]["lips_percent"]
+    assert len(told) == len(rows) == 12
+    tree = lineage_of(Ledger(Home(puppet).objects), made["id"])
+    dubs = {role: one["dub"] for role, one in made["methods"].items()}
+    wrong = {f"{role}, wrong sound": one["dub_wrong_sound"] for role, one in made["methods"].items()}
+    assert {child.role: child.id for child in tree.children} == {"truth": made["clip"], **dubs, **wrong}
+    [speech] = [one for child in tree.children[1:2] for one in child.children if one.role == "speech"]
+    assert [(one.role, one.id) for one in speech.children] == [("its sound", made["clip"])]
+    assert {path.name for path in (puppet / made["uri"]).iterdir()} == {SCORES, SHEET, "manifest.json"}
+
+
+def test_without_a_face_nothing_is_known_and_that_is_said(person: Home, memdub: Shell) -> None:
+    """Beside it lies a longer clip, which extraction refused: the longest that has features is taken."""
+    longer = film(person.path(".").parent / "longer.mp4", seconds=9, size=(160, 120), seed=2)
+    faceless = ingest([longer], "anna", home=person.url).clips[0].id
+    ledger = Ledger(person.objects)
+    with run(ledger, "extract", identity="anna") as this:
+        error = MediaError("no face in any frame", where="longer.mp4")
+        record_failure(ledger, this, stage="extract", subject=faceless, error=error, identity="anna")
+    assert memdub("evaluate", "anna", "--methods", painted.NAME, "--json") == 0, memdub.err
+    [made] = json.loads(memdub.out)["evaluations"]
+    assert made["frames"] == [round(0.8 * FRAMES), FRAMES]
+    figures = made["methods"][painted.NAME]
+    assert figures["seen_share"] == 0
+    assert {figures[name] for name in ("opening", "late_frames", "lips_percent", "psnr_db")} == {None}
+    rows = [row for row in table(person.path("."), "metrics") if row["artifact"] == made["id"]]
+    assert [row["value"] for row in rows].count(None) == 5
+    assert memdub("evaluate", "anna", "--methods", painted.NAME) == 0
+    assert memdub.out.splitlines()[2].split() == [painted.NAME, *"-----", "0.000"]
+
+
+def test_requests_that_are_wrong_are_one_line_and_leave_nothing(person: Home, memdub: Shell) -> None:
+    other = film(person.path(".").parent / "other.mp4", seed=4)
+    keep_consent(person.path("."), "bert")
+    berts = ingest([other], "bert", home=person.url).clips[0].id
+    before = everything_in(person.path("."))
+
+    def refused(*words: object, line: str) -> None:
+        assert memdub("evaluate", *words) == 2, memdub.err
+        assert memdub.err.count("\n") == 1, memdub.err
+        assert line in memdub.err
+        assert "; " in memdub.err, "the line does not say what to do"
+        assert everything_in(person.path(".")) == before
+
+    refused("anna", "--methods", "nearest,magic", line="--methods magic: no such method")
+    refused("anna", "--methods", ",", line="no method")
+    refused("anna", "--preset", "enormous", line="no preset")
+    refused("anna", "--clip", berts, line="no clip of anna")
+    refused("carl", line="carl has no consent record")
+    refused("bert", line="not dub")
+    keep_consent(person.path("."), "anna", '["ingest", "dub"]')
+    refused("anna", "--methods", f"{painted.NAME},nearest", line="not train")
+
+
+def test_a_clip_without_sound_has_nothing_to_say(tmp_path: Path, memdub: Shell) -> None:
+    keep_consent(tmp_path / "home", scope=SCOPE)
+    video = film(tmp_path / "silent.mp4", sound=False)
+    ingest([video], "anna", home=str(tmp_path / "home"), silent_ok=True).raise_if_refused()
+    assert memdub("evaluate", "anna") == 2
+    assert "silent" in memdub.err or "no sound" in memdub.err
+
+
+def test_what_failed_is_tried_again_as_it_was_asked_for(
+    person: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"identity": "anna", "methods": ["nearest"], "preset": "smoke", "clip": None}
+    calls: list[dict[str, Any]] = []
+
+    def again(identity: str, **options: Any) -> Any:
+        calls.append(
+            {"identity": identity, **{name: options[name] for name in ("methods", "preset", "clip")}}
+        )
+        raise WorkError("once more")
+
+    ledger = Ledger(person.objects)
+    with run(ledger, "evaluate", identity="anna", arguments=asked) as this:
+        record_failure(ledger, this, stage="evaluate", subject="anna", error=WorkError("x"), identity="anna")
+        this.status = "failed"
+    monkeypatch.setattr(flow, "evaluate", again)
+    assert [trial.became for trial in retry(home=person.url).trials] == ["failed"]
+    assert calls == [asked]

@@ -1,0 +1,132 @@
+"""Which frames are scored, as the recipes of checkpoints say it; what is told of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from flows.ingest import ingest
+from storage.artifacts import Artifact, Made, produce
+from storage.errors import RequestError
+from storage.home import Home
+from storage.ledger import Ledger
+from storage.media import read_sound
+from storage.recipes import Recipe
+from tasks.evaluating import Trial, scored, sounds_of
+from tasks.extract import video_of
+from tasks.material import Material, open_materials
+from tasks.remember import RememberOptions, features_of, remember
+from tests.helpers.footage import film
+from tests.helpers.material_home import FRAMES, features_in, material_home
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Anna with two clips."""
+    folder = tmp_path_factory.mktemp("evaluating")
+    home = material_home(folder / "home")
+    other = film(folder / "other.mp4", seconds=FRAMES / 25, size=(160, 120), seed=3)
+    features_in(home, ingest([other], "anna", home=home.url).clips[0], FRAMES, 25, {})
+    return home
+
+
+@pytest.fixture
+def clips(home: Home) -> list[Material]:
+    return open_materials(home, [one.features for one in features_of(home, Ledger(home.objects), "anna")])
+
+
+def made(home: Home, kind: str, parameters: dict, inputs: dict[str, str]) -> Artifact:
+    def note(workspace: Path) -> Made:
+        (workspace / "note").write_text(kind)
+        return Made()
+
+    return produce(home, Recipe(kind, kind, 1, parameters, inputs), note, identity="anna")
+
+
+def trial(home: Home, *trained: tuple[Material, float], memory: Artifact | None = None) -> Trial:
+    """A method that was trained in as many stages: on which clip, and what share of it was held back."""
+    inputs = {} if memory is None else {"memory": memory.id}
+    for number, (clip, share) in enumerate(trained):
+        told = {"held_out": share, "stage": number}
+        checkpoint = made(home, "checkpoint", told, {"features 0": clip.features.id})
+        inputs[f"checkpoint {number}"] = checkpoint.id
+    dub = made(home, "dub", {}, inputs)
+    return Trial("some", dub, dub)
+
+
+def test_what_training_held_back_is_scored(home: Home, clips: list[Material]) -> None:
+    found = scored(
+        home, clips[0], [trial(home, (clips[0], 0.2), (clips[0], 0.4)), trial(home, (clips[0], 0.3))]
+    )
+    assert (found.start, found.stop, found.split) == (round(0.8 * FRAMES), FRAMES, "held_out"), (
+        "of all, the least"
+    )
+    assert found.why == "its last 1.2 s, which training held back to judge by"
+    assert found.notes == ("1.2 s are few: scores of less than 5 s wander",)
+
+
+def test_a_clip_that_nobody_trained_on_is_scored_whole(home: Home, clips: list[Material]) -> None:
+    found = scored(home, clips[0], [trial(home, (clips[1], 0.2))])
+    assert (found.start, found.stop, found.split) == (0, FRAMES, "held_out")
+    assert "none of it was trained on" in found.why
+    unknown = made(home, "checkpoint", {"held_out": 0.2}, {"features 0": "features-of-some-clip"})
+    dub = made(home, "dub", {}, {"checkpoint 0": unknown.id})
+    assert scored(home, clips[0], [Trial("some", dub, dub)]).start == round(0.8 * FRAMES)
+    # As soon as one method knows the clip, all are scored where that one is judged.
+    both = scored(home, clips[0], [trial(home, (clips[1], 0.2)), trial(home, (clips[0], 0.2))])
+    assert both.start == round(0.8 * FRAMES)
+
+
+def test_where_nothing_was_held_back_that_is_said(home: Home, clips: list[Material]) -> None:
+    found = scored(home, clips[0], [trial(home, (clips[0], 0.2)), trial(home, (clips[0], 0.0))])
+    assert (found.start, found.stop, found.split) == (0, FRAMES, "all")
+    assert found.why == "all of it, and training held nothing of it back"
+
+
+def test_without_any_training_it_is_the_usual_share(home: Home, clips: list[Material]) -> None:
+    found = scored(home, clips[0], [trial(home)])
+    assert (found.start, found.split) == (round(0.8 * FRAMES), "held_out")
+    assert found.why.endswith("nothing was trained")
+
+
+def test_mouths_that_a_memory_has_of_these_seconds_are_counted(home: Home, clips: list[Material]) -> None:
+    sources = features_of(home, Ledger(home.objects), "anna")
+    memory = remember(home, "anna", sources, RememberOptions(slots=40, side=48))
+    group = zarr.open_group(home.path(memory.uri) / "memory.zarr", mode="r")
+    number = list(group.attrs["clips"]).index(clips[0].clip.id)
+    own = (group["memory/clip"][:] == number) & (group["memory/frame"][:] >= round(0.8 * FRAMES))
+    assert own.any()
+    found = scored(home, clips[0], [trial(home, (clips[0], 0.2), memory=memory)])
+    assert found.notes[0] == f"some: its memory holds mouths of these seconds too, {own.sum()} of {len(own)}"
+    early = remember(home, "anna", sources, RememberOptions(slots=40, side=48, share=0.8))
+    assert len(scored(home, clips[0], [trial(home, (clips[0], 0.2), memory=early)]).notes) == 1
+
+
+@pytest.mark.parametrize("late", [3.3, -3.3])
+def test_a_sound_out_of_step_is_brought_in_step(tmp_path: Path, late: float) -> None:
+    home = material_home(tmp_path / "home")
+    [source] = features_of(home, Ledger(home.objects), "anna")
+    group = zarr.open_group(home.path(source.features.uri) / "features.zarr", mode="r+")
+    group.attrs["sound_offset_frames"] = late
+    [material] = open_materials(home, [source.features])
+    found = scored(home, material, [trial(home, (material, 0.0))])
+    assert (found.start, found.stop) == ((0, FRAMES - 4) if late > 0 else (4, FRAMES))
+    own, wrong = (read_sound(path, 16_000) for path in sounds_of(home, material, tmp_path))
+    assert len(own) == len(wrong) == FRAMES * 640
+    with video_of(home, material.clip) as video:
+        filmed = read_sound(video, 16_000)
+    # No whole number of its tone's periods: any other shift would show.
+    shift, inner = round(late * 640), np.arange(8_000, 80_000)
+    np.testing.assert_allclose(own[inner], filmed[inner + shift], atol=1e-4)
+    np.testing.assert_allclose(wrong, np.roll(own, 32_000), atol=1e-4)
+
+
+def test_too_short_a_clip_is_refused(
+    home: Home, clips: list[Material], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Material, "sound_late_s", FRAMES / 25)
+    with pytest.raises(RequestError, match="too short to be scored"):
+        scored(home, clips[0], [trial(home)])
