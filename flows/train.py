@@ -236,8 +236,10 @@ def _gathered(
     if any(wants_memory(one.stage) for one in stages):
         from flows.remember import remember
 
-        with watch("remembering", 1, 1):
+        with watch("remembering", 1, 1) as progress:
             of = Ingredients(identity, of.features, remember(identity, home=home.url).memory)
+            if progress is not None:
+                progress(1, 1)
         stages = planned_stages(home, options, of)
     return of, stages
 
