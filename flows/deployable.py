@@ -21,6 +21,7 @@ import flows.remember
 import flows.train
 from flows import shown
 from flows.engine import persevere
+from flows.server import die_with_serve
 from flows.speech import newest_speech
 from flows.tables import clip_rows, feature_rows, refusal_rows
 from storage.errors import MemdubError
@@ -32,6 +33,9 @@ __all__ = ["FLOWS", "Method", "Preset", "Speech", "dub", "extract", "ingest", "r
 Method = Literal["memface", "nearest"]
 Preset = Literal["smoke", "cpu", "gpu", "gpu-512"]
 Speech = Literal["embedded", "deepspeech"]
+
+# Each run's process imports this module first of all of ours.
+die_with_serve()
 
 
 def _asked(name: str) -> Any:

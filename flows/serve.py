@@ -130,6 +130,8 @@ class _Serving:
         )
         served = Deployments(self.home, runner, self.options.cron, self.options.timezone, self.tell)
         await served.check_free()
+        await served.bury()
+        server.runs_die_with_us()
         await _limit_cards()
         problem: MemdubError | None = None
         async with runner:

@@ -7,6 +7,7 @@ need one. Called by `flows.serve` and `flows.pools`.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -24,10 +25,20 @@ from storage import leases
 from storage.errors import RequestError, WorkError
 from storage.home import Home
 
-__all__ = ["OwnServer", "address", "answers", "configured", "noted", "used"]
+__all__ = [
+    "OwnServer",
+    "address",
+    "answers",
+    "configured",
+    "die_with_serve",
+    "noted",
+    "runs_die_with_us",
+    "used",
+]
 
 _NOTE = ".serve/server.json"
 START_SECONDS = 600.0
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 # Prefect's own command, told by the kernel to end when we do, even by `kill -9`; a terminal's ctrl-C is ours
 # to hear first, so it has a session of its own.
 _LAUNCH = """
@@ -41,7 +52,10 @@ os.execv(sys.executable, [sys.executable, "-m", "prefect", *sys.argv[2:]])
 _ENVIRONMENT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # Places in its queues are in its database; who holds them must outlive a server that dies, too.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
 }
+_SERVED_BY = "MEMDUB_SERVED_BY"
 
 
 def configured() -> str | None:
@@ -105,6 +119,17 @@ def noted(home: Home, api: str) -> Iterator[None]:
         held = home.objects.read(_NOTE)
         if held is not None and held[0] == content:
             home.objects.delete_if(_NOTE, held[1])
+
+
+def runs_die_with_us() -> None:
+    """Have the processes of runs that this process starts end with it, even by `kill -9`."""
+    os.environ[_SERVED_BY] = str(os.getpid())
+
+
+def die_with_serve() -> None:
+    """In the process of a run that `memdub serve` started: the kernel ends it with that."""
+    if sys.platform == "linux" and os.environ.get(_SERVED_BY) == str(os.getppid()):
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 
 
 def _noted(home: Home) -> str | None:
