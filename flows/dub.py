@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 import numpy as np
 
+from flows.again import extract_missing
 from flows.engine import call
 from flows.ingest import Watch, no_progress
 from storage import consent
@@ -246,12 +247,7 @@ def _made_ready(
 ) -> _Known:
     """Runs the steps that are missing."""
     if "extract" in known.missing():
-        from flows.extract import extract
-
-        tell(f"{identity} has clips without features: extracting them first")
-        extracted = extract([identity], home=home.url, watch=watch, tell=tell)
-        if not extracted.outcomes:
-            extracted.raise_if_refused()
+        extract_missing(home, identity, known.unextracted, watch, tell)
         known = _known(home, identity, options)
     if "train" in known.missing():
         from flows.train import train

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.again import extract_missing
 from flows.engine import call, card_slots, in_prefect
 from flows.ingest import Watch, no_progress
 from storage import consent
@@ -219,13 +220,8 @@ def _gathered(
     from tasks.remember import features_of
     from tasks.training import Ingredients, method_of, planned_stages, wants_memory
 
-    if _unextracted(home, identity):
-        from flows.extract import extract
-
-        tell(f"{identity} has clips without features: extracting them first")
-        extracted = extract([identity], home=home.url, watch=watch, tell=tell)
-        if not extracted.outcomes:
-            extracted.raise_if_refused()
+    if missing := _unextracted(home, identity):
+        extract_missing(home, identity, missing, watch, tell)
     ledger = Ledger(home.objects)
     method, config = method_of(options)
     ear = wanted_ear(home, [stage for stage in method.stages(config) if stage.personal])
