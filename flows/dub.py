@@ -20,6 +20,7 @@ import numpy as np
 
 from flows.again import extract_missing
 from flows.engine import call
+from flows.failures import refused_clips
 from flows.ingest import Watch, no_progress
 from storage import consent
 from storage.artifacts import Artifact, check_whole, find, find_whole
@@ -191,8 +192,8 @@ def _known(home: Home, identity: str, options: DubOptions) -> _Known:
     stages = method.stages(config)
     there = {one.clip.id for one in sources}
     if sources:
-        # What extraction refused once it would refuse again, and there is something to dub without it.
-        there |= {row["subject"] for row in ledger.rows("failures").to_pylist() if row["stage"] == "extract"}
+        # They would be refused again, and there is something to dub without them.
+        there |= refused_clips(ledger).keys()
     fitting = heard_alike(ledger, identity, sources, wanted_ear(home, stages))
     known = _Known([clip for clip in clips if clip not in there], [one.features for one in fitting])
     personal = [stage for stage in stages if stage.personal]

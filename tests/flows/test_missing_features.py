@@ -1,4 +1,4 @@
-"""Clips without features where a training or a dub needs them: only these are extracted, as the others were."""
+"""Clips without features where a training or a dub needs them: only these are extracted, as others were."""
 
 from __future__ import annotations
 
