@@ -298,6 +298,7 @@ def refresh(
         dry_run: Only say what would be done.
         home: Where everything lives: a folder or a URL; MEMDUB_HOME if not given.
     """
+    # Only what is raised is tried again: of what a refresh noted and went past, a second one says nothing.
     done = persevere(
         lambda: flows.refresh.refresh(
             identities or [],
@@ -312,8 +313,7 @@ def refresh(
             dry_run=dry_run,
             watch=shown.watching,
             tell=shown.note,
-        ),
-        lambda result: result.failed,
+        )
     )
     shown.table("refresh", done.rows(), "What the refresh did, by person")
     shown.table("refresh files", [vars(one) for one in done.files], "Files that are not as they were")

@@ -71,9 +71,10 @@ def persevere(
     *,
     wait: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """The result of `work`, tried again while all that speaks against it can pass.
+    """The result of `work`, tried again while something that speaks against it can pass.
 
-    What is done is in the ledger, so that a new try does only the rest.
+    What is done is in the ledger, so that a new try does only the rest. Give `refused` only where a new try
+    refuses once more what does not pass: the last result alone is returned.
     """
     for seconds in _FLOW_BACKOFF:
         try:

@@ -96,7 +96,7 @@ def test_a_wrong_request_is_tried_once() -> None:
 def test_a_batch_is_tried_again_for_what_can_pass_alone() -> None:
     bad = MediaError("not a video")
     assert persevered(Work([bad])) == ([bad], []), "it would be refused again"
-    assert persevered(Work([bad, WorkError("lost")]))[0] == []
+    assert persevered(Work([bad, WorkError("lost")], [bad]))[0] == [bad]
 
 
 @pytest.mark.parametrize("folder", ["plain", "a b", "50% of [it] & <more>#'\"?", "ünïcode"])
