@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import LeaseLost, MemdubError
-from storage.objects import Objects, Version
+from storage.objects import LocalObjects, Objects, Version
 
 __all__ = [
     "Lease",
@@ -68,8 +68,14 @@ class Lease:
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Inside, nobody on this file system can take the lease over; raises LeaseLost if they have."""
-        with self._lock, self.objects.exclusive(FOLDER):
+        """Inside, nobody on this file system can take the lease over; raises LeaseLost if they have.
+
+        A bucket keeps nobody out. There the heart beats on inside, so that nobody has reason to.
+        """
+        with contextlib.ExitStack() as stack:
+            if isinstance(self.objects, LocalObjects):
+                stack.enter_context(self._lock)
+                stack.enter_context(self.objects.exclusive(FOLDER))
             held = self.objects.read(self.key)
             if held is None or _holder_of(held[0]).get("token") != self.token:
                 self._lost = True

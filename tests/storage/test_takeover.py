@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from storage import leases
+from storage import leases, publishing
 from storage.artifacts import Made, check_whole, produce
 from storage.home import Home, Settings
+from storage.ledger import Ledger
 from storage.recipes import Recipe
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -66,6 +70,61 @@ def take(home: str) -> None:
     held = objects.read(".leases/work.json")
     assert held is not None
     leases.Lease(objects, "work", 30).try_to_take(held[1])
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, where: object, name: str, happens: Callable[[], None]) -> None:
+    """Something happens the first time that this is called, and before it is over."""
+    called, once = getattr(where, name), iter([happens])
+
+    def slow(*arguments: Any) -> None:
+        called(*arguments)
+        next(once, lambda: None)()
+
+    monkeypatch.setattr(where, name, slow)
+
+
+def lease_of(home: Home) -> tuple[dict[str, Any], str]:
+    held = home.objects.read(f".leases/{RECIPE.id}.json")
+    assert held is not None
+    return json.loads(held[0]), held[1]
+
+
+@pytest.mark.parametrize(("where", "name"), [(publishing, "_upload"), (Ledger, "commit")])
+def test_the_heart_beats_on_while_a_bucket_takes_its_time(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch, where: object, name: str
+) -> None:
+    home = Home(f"{s3_url}/home", Settings(lease_seconds=0.3))
+
+    def until_two_beats() -> None:
+        before, deadline = lease_of(home)[0]["beats"], time.monotonic() + 20
+        while lease_of(home)[0]["beats"] < before + 2:
+            assert time.monotonic() < deadline, "no beat: whoever waits would take it over"
+
+    meanwhile(monkeypatch, where, name, until_two_beats)
+    assert not produce(home, RECIPE, make, identity="anna").reused
+
+
+def test_who_lost_the_lease_while_uploading_commits_nothing(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(f"{s3_url}/home")
+
+    def another_takes_it() -> None:
+        monkeypatch.setattr("storage.leases.me", lambda: ELSEWHERE)
+        other = leases.Lease(home.objects, RECIPE.id, 30)
+        assert other.try_to_take(lease_of(home)[1])
+        other.release()
+
+    meanwhile(monkeypatch, publishing, "_upload", another_takes_it)
+    calls = []
+
+    def counted(workspace: Path) -> Made:
+        calls.append(workspace)
+        return make(workspace)
+
+    found = produce(home, RECIPE, counted, identity="anna")
+    assert len(calls) == 2, "it committed what it no longer held"
+    check_whole(home, found, read_all=True)
 
 
 def test_the_same_host_name_in_another_container_is_not_a_dead_process(home: Home) -> None:
