@@ -77,15 +77,15 @@ def run(
     except RequestError as error:
         it.status, ailed = "refused", error
         raise
-    except KeyboardInterrupt as error:
-        it.status, ailed = "interrupted", error
-        raise
     except Exception as error:
         it.status, ailed = "failed", error
         with contextlib.suppress(MemdubError, OSError):  # a full disk must not hide what went wrong first
             told = MemdubError(f"{type(error).__name__}: {error}")
             told = error if isinstance(error, MemdubError) else told
             record_failure(ledger, it, stage=flow, subject=identity or flow, error=told, identity=identity)
+        raise
+    except BaseException as error:  # ctrl-C, or Prefect ended the run: its signals are no Exceptions
+        it.status, ailed = "interrupted", error
         raise
     finally:
         _CURRENT.reset(token)

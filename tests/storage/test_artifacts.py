@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import multiprocessing
@@ -157,6 +158,20 @@ def test_a_run_remembers_what_it_made_and_what_it_reused(home: Home) -> None:
         (0, 0, "failed"),
     ]
     assert json.loads(rows[0]["arguments"]) == {"videos": ["a.mp4"]}
+
+
+class Ended(BaseException):
+    """As Prefect's TerminationSignal, which it raises in the runs that it ends."""
+
+
+@pytest.mark.parametrize("ended", [KeyboardInterrupt, asyncio.CancelledError, Ended])
+def test_a_run_that_was_ended_is_not_done(home: Home, ended: type[BaseException]) -> None:
+    ledger = Ledger(home.objects)
+    with pytest.raises(ended), run(ledger, "extract"):
+        raise ended
+    (row,) = ledger.rows("runs").to_pylist()
+    assert row["status"] == "interrupted"
+    assert not ledger.rows("failures")
 
 
 def slow_worker(home: str, started: object, may_finish: object) -> None:
