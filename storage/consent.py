@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 import fsspec
 
-from storage.errors import ConsentError
+from storage.errors import ConsentError, WorkError
 from storage.home import SLUG, Home, check_slug
 from storage.objects import Version
 
@@ -70,16 +70,22 @@ def require(home: Home, identity: str, purpose: Purpose, *, today: dt.date | Non
 
 
 def read(home: Home, identity: str) -> Consent:
-    """The identity's record; raises ConsentError where there is none or it is not whole."""
+    """The identity's record; raises ConsentError where there is none or it is not whole.
+
+    What cannot be read now allows nothing either, but says nothing of the person: that is a WorkError.
+    """
     where = home.uri(_key(check_slug(identity)))
     try:
         if home.is_local:
             return parse(identity, _small_file(Path(where)), where)
         with fsspec.open(where, "rb") as file:
             return parse(identity, file.read(), where)
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         do = f"write that file, or add --consent FILE; {EXAMPLE}"
         raise ConsentError(f"{identity} has no consent record", where=where, do=do) from error
+    except OSError as error:
+        what = f"{identity}'s consent record cannot be read ({error.strerror or error})"
+        raise WorkError(what, where=where, do="run again when it can") from error
 
 
 def parse(identity: str, content: bytes, where: object) -> Consent:
