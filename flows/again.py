@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flows.engine import as_error
 from flows.inventory import Inventory
 from flows.watching import Watch
 from storage.artifacts import Artifact
-from storage.errors import HomeError, LeaseLost, MemdubError, WorkError
+from storage.errors import HomeError, LeaseLost
 from storage.home import Home
 from storage.ledger import Ledger
 
 if TYPE_CHECKING:
     from tasks.chain import ExtractOptions
 
-__all__ = ["as_error", "extract_clips", "extract_missing"]
+__all__ = ["extract_clips", "extract_missing"]
 
 
 def extract_clips(
@@ -55,10 +56,3 @@ def extract_missing(
     done = extract([identity], options=options, clips=clips, home=home.url, watch=watch, tell=tell)
     if not done.outcomes and not inventory.extracted:
         done.raise_if_refused()
-
-
-def as_error(error: Exception) -> MemdubError:
-    """One of ours, whatever it was."""
-    return (
-        error if isinstance(error, MemdubError) else WorkError(f"unexpected {type(error).__name__}: {error}")
-    )

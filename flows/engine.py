@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from storage.errors import CorruptArtifact, MemdubError, PartlyFailed, WorkError
+from storage.errors import Broken, CorruptArtifact, MemdubError, PartlyFailed, WorkError
 
-__all__ = ["call", "card_limit", "card_slots", "in_prefect", "log", "passes", "persevere"]
+__all__ = ["as_error", "call", "card_limit", "card_slots", "in_prefect", "log", "passes", "persevere"]
 
 Result = TypeVar("Result")
 
@@ -61,8 +61,18 @@ def passes(error: BaseException) -> bool:
     """Whether the same work may succeed in a while: a worker was lost, the network was away."""
     if isinstance(error, MemdubError):
         # A batch names what was refused; a stored artifact does not heal.
-        return isinstance(error, WorkError) and not isinstance(error, PartlyFailed | CorruptArtifact)
+        return isinstance(error, WorkError) and not isinstance(error, Broken | PartlyFailed | CorruptArtifact)
     return isinstance(error, OSError) and not isinstance(error, _SETTLED)
+
+
+def as_error(error: Exception, where: object = None) -> MemdubError:
+    """One of ours, whatever it was, and as likely to pass."""
+    if isinstance(error, MemdubError):
+        return error
+    what = f"unexpected {type(error).__name__}: {error}"
+    if passes(error):
+        return WorkError(what, where=where, do="run it again")
+    return Broken(what, where=where, do="report it")
 
 
 def persevere(

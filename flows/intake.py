@@ -19,9 +19,11 @@ from storage.home import Home
 from storage.ledger import Ledger
 from tasks.sources import Change, Look, Seen, compare, is_as, look, unsettled
 
-__all__ = ["File", "Intake", "Person", "Taking", "survey_files"]
+__all__ = ["LEFT", "File", "Intake", "Person", "Taking", "survey_files"]
 
 Row = Mapping[str, Any]
+# What became of files that the next refresh takes.
+LEFT = frozenset({"failed", "copying", "unreadable", "later"})
 
 
 @dataclass
@@ -30,7 +32,7 @@ class File:
 
     identity: str
     path: str  # relative to raw/<identity>
-    became: str  # new, changed, back, copied, gone, quarantined, copying, unreadable, later
+    became: str  # new, changed, back, copied, gone, quarantined, failed, copying, unreadable, later
     clip: str | None = None
     reason: str | None = None
 

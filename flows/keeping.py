@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flows.engine import as_error
 from flows.failures import refused_clips, standing
 from flows.inventory import Inventory, train_options
 from flows.watching import Watch
 from storage.artifacts import Artifact
-from storage.errors import HomeError, LeaseLost, MemdubError, RequestError, WorkError
+from storage.errors import HomeError, LeaseLost, MemdubError, RequestError
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.runs import Run, record_failure
@@ -181,12 +182,11 @@ class Keeper:
         """Written down and told at the end; what would fail for everything is raised."""
         if isinstance(error, HomeError | LeaseLost):
             raise error
-        if not isinstance(error, MemdubError):
-            error = WorkError(f"unexpected {type(error).__name__}: {error}", do="report it")
-        self.failed.append(type(error)(error.what, where=error.where or subject, do=error.do))
-        if isinstance(error, RequestError):  # a flow writes down its own failures, but no wrong requests
+        told = as_error(error)
+        self.failed.append(type(told)(told.what, where=told.where or subject, do=told.do))
+        if isinstance(told, RequestError):  # a flow writes down its own failures, but no wrong requests
             ledger = Ledger(self.home.objects)
-            record_failure(ledger, self.run, stage=stage, subject=subject, error=error, identity=identity)
+            record_failure(ledger, self.run, stage=stage, subject=subject, error=told, identity=identity)
 
 
 def _count(number: int, what: str) -> str:

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows.again import as_error, extract_clips
+from flows.again import extract_clips
 from flows.batch import first_few, refusals
+from flows.engine import as_error
 from flows.failures import is_of_flow, standing
 from flows.keeping import Retraining, mark_refused
 from flows.watching import Watch, no_progress

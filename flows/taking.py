@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flows.engine import call
-from flows.intake import Intake, Taking
+from flows.engine import as_error, call, passes
+from flows.intake import LEFT, Intake, Taking
 from flows.watching import Watch
 from storage import consent
 from storage.artifacts import Artifact, check_whole, find
@@ -22,7 +22,6 @@ from storage.errors import (
     LeaseLost,
     MediaError,
     MemdubError,
-    WorkError,
 )
 from storage.home import Home
 from storage.ledger import Ledger
@@ -57,7 +56,7 @@ def carry_out(
     for number, taking in enumerate(intake.takings, 1):
         _take(hands, taking, number)
     _retire_gone(hands)
-    intake.person.waiting = sum(one.became in ("copying", "unreadable", "later") for one in intake.files)
+    intake.person.waiting = sum(one.became in LEFT for one in intake.files)
     intake.person.clips = len(hands.ledger.live_clips(intake.identity))
     return hands.made, hands.failed
 
@@ -129,12 +128,14 @@ def _ingest(hands: _Hands, taking: Taking, number: int) -> Artifact:
     except (MemdubError, KeyboardInterrupt):
         raise
     except Exception as error:  # whatever a file does to a decoder must not stop the others
-        what = f"unexpected {type(error).__name__}: {error}"
-        raise WorkError(what, where=taking.seen.where, do="report it") from error
+        raise as_error(error, taking.seen.where) from error
 
 
 def _refuse(hands: _Hands, taking: Taking, error: MemdubError) -> None:
-    """Put a bad file aside, or leave one that is not complete; raises what is wrong with more than it."""
+    """Put a bad file aside; leave one that is not complete, or that broke something which may pass.
+
+    Raises what is wrong with more than the file.
+    """
     intake, seen = hands.intake, taking.seen
     if isinstance(error, HomeError | LeaseLost):
         raise error
@@ -153,8 +154,9 @@ def _refuse(hands: _Hands, taking: Taking, error: MemdubError) -> None:
     record_failure(
         hands.ledger, hands.run, stage="ingest", subject=seen.where, error=named, identity=intake.identity
     )
-    _note(hands, taking, state="quarantined", clip=former, reason=str(named.what))
-    intake.note(seen.path, "quarantined", former, named.what)
+    if not passes(named):
+        _note(hands, taking, state="quarantined", clip=former, reason=str(named.what))
+    intake.note(seen.path, "failed" if passes(named) else "quarantined", former, named.what)
     hands.failed.append(named)
 
 

@@ -13,6 +13,7 @@ from flows.assets import key_of
 from flows.engine import BACKOFF, passes, persevere
 from flows.speech import newest_speech
 from storage.errors import (
+    Broken,
     ConsentError,
     CorruptArtifact,
     HomeError,
@@ -31,6 +32,7 @@ from tasks.glimpse import lip_opening, loudness
     ("error", "again"),
     [
         (WorkError("a worker died again and again"), True),
+        (Broken("somebody ended it"), False),
         (LeaseLost("another process took this work over"), True),
         (ConnectionResetError("the bucket is away"), True),
         (TimeoutError("no answer"), True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import pytest
 
 from flows.refresh import Refreshed, Shrinks, refresh
 from storage.artifacts import MANIFEST
-from storage.errors import ConsentError, NoSpace, RequestError
+from storage.errors import ConsentError, NoSpace, RequestError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 from tests.flows.conftest import Shell
@@ -160,6 +161,48 @@ def test_a_bad_file_is_put_aside_until_it_changes(raw: Path, root: Path) -> None
     assert sources_of(root / "home")["bad.mp4"] == "done"
 
 
+@pytest.mark.parametrize(
+    "fault", [WorkError("the process that read it was killed"), OSError(errno.EIO, "Input/output error")]
+)
+def test_a_good_file_is_not_held_to_a_fault_that_passes(
+    raw: Path, root: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    shutil.copyfile(raw / "3.mp4", raw / "its copy.mp4")
+    refused = without("3.mp4", fault, monkeypatch)
+    result = refresh()
+    assert became(result)["3.mp4"] == "failed"
+    assert became(result)["its copy.mp4"] == "new", "the same content was not to blame"
+    assert result.people[0].waiting == 1
+    assert [Path(str(one.where)).name for one in result.failed] == ["3.mp4"]
+    assert "3.mp4" not in sources_of(root / "home")
+    assert len(table(root / "home", "failures")) == 1
+    refused.clear()
+    again = refresh()
+    assert (became(again), again.failed) == ({"3.mp4": "copied"}, [])
+    assert sources_of(root / "home")["3.mp4"] == "done"
+
+
+def test_what_would_break_again_is_put_aside(raw: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without("3.mp4", ZeroDivisionError("a mistake of ours"), monkeypatch)
+    assert became(refresh())["3.mp4"] == "quarantined"
+    assert refresh().is_idle
+
+
+def without(name: str, fault: Exception, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Files of these names, as long as they are in what this returns, cannot be ingested."""
+    from tasks.ingest import ingest_file
+
+    names = {name}
+
+    def ingest(home: Home, file: Path, *told: Any, **how: Any) -> Any:
+        if file.name in names:
+            raise fault
+        return ingest_file(home, file, *told, **how)
+
+    monkeypatch.setattr("tasks.ingest.ingest_file", ingest)
+    return names
+
+
 def test_a_file_that_was_spoiled_keeps_its_former_clip(raw: Path, root: Path) -> None:
     refresh()
     (raw / "4.mp4").write_bytes((raw / "4.mp4").read_bytes()[:2000])
@@ -186,8 +229,6 @@ def test_what_extraction_refuses_for_good_is_not_tried_again(
 
 
 def test_what_only_broke_is_tried_again(raw: Path, extraction: Extraction) -> None:
-    from storage.errors import WorkError
-
     extraction.refuses, extraction.error = (lambda clip: clip["source_name"] == "6.mp4"), WorkError
     assert len(refresh().failed) == 1
     extraction.refuses = lambda clip: False
