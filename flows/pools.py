@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flows import server
 from flows.engine import in_prefect
 from storage.artifacts import find_whole
-from storage.errors import RequestError, WorkError
+from storage.errors import Broken, RequestError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 
@@ -59,7 +59,7 @@ def train_in_pool(
     if left := _missing(home, identity, stages):
         what = f"the pool has finished, but stage {left[0]} is not in this home"
         do = "see that its workers have the same home, version and weights"
-        raise WorkError(what, where=f"--where {pool}", do=do)
+        raise Broken(what, where=f"--where {pool}", do=do)
 
 
 def absolute(home: Home) -> str:
@@ -186,4 +186,6 @@ def _wait(client: SyncPrefectClient, run: FlowRun, pool: str, tell: Tell) -> Non
         time.sleep(_ASK_SECONDS)
     if not state.is_completed():
         what = f"the training ended as {str(said).lower()}: {state.message or 'nothing was said'}"
-        raise WorkError(what, where=f"--where {pool}", do=f"`prefect flow-run logs {run.id}` says more")
+        # Whoever cancelled it meant it; of what failed the run itself has tried again what can pass.
+        kind = WorkError if state.is_crashed() else Broken
+        raise kind(what, where=f"--where {pool}", do=f"`prefect flow-run logs {run.id}` says more")
