@@ -94,6 +94,7 @@ DRAFT = ".draft"
 class _Work:
     make: Make
     resumable: bool
+    allowed: Callable[[], object]
 
 
 def produce(
@@ -104,16 +105,19 @@ def produce(
     identity: str | None,
     waiting: Callable[[str], None] | None = None,
     resumable: bool = False,
+    allowed: Callable[[], object] = lambda: None,
 ) -> Artifact:
     """The recipe's artifact: found if it is there and whole, else made by `make` in an empty folder.
 
     A `resumable` stage finds in that folder what a killed run of the same recipe left there, and must be
-    able to tell what of it is whole.
+    able to tell what of it is whole. `allowed` raises where the work may not be done, or no longer: it is
+    asked at once, when our turn has come, and before anything becomes visible. Hours may lie between.
     """
+    allowed()
     ledger = Ledger(home.objects)
     found = find_whole(home, ledger, recipe, identity)
     if found is None:
-        found = _make_once(home, ledger, recipe, _Work(make, resumable), identity, waiting)
+        found = _make_once(home, ledger, recipe, _Work(make, resumable, allowed), identity, waiting)
     run = current_run()
     if run is not None:
         (run.reused if found.reused else run.made).append(found.id)
@@ -202,8 +206,10 @@ def _make(
     uri = _uri(recipe)
     with _draft(home, recipe) if work.resumable else workspace_of(home, recipe.id) as workspace:
         try:
+            work.allowed()
             made = work.make(workspace)
             content_hash, size = seal(workspace)
+            work.allowed()
         except Exception:
             lease.check()  # what broke may be that somebody else works here now
             raise

@@ -241,9 +241,9 @@ def train_stage(
     tell: Callable[[str], None] = lambda line: None,
 ) -> Artifact | Halted:
     """The stage's checkpoint: found, or trained now. Halted when the limit came first."""
-    consent.require(home, of.identity, "train")
+    allowed = functools.partial(consent.require, home, of.identity, "train")
     check_device(device)
-    how = _How(device, limit_seconds, processes, progress, tell)
+    how = _How(device, limit_seconds, processes, progress, tell, allowed)
 
     def make(workspace: Path) -> Made:
         if not (workspace / CHECKPOINT).exists():
@@ -257,8 +257,9 @@ def train_stage(
         return Made(metrics=metric_rows(one.recipe.id, of.identity, told))
 
     waiting = functools.partial(_tell_waiting, tell)
+    told: dict[str, Any] = {"waiting": waiting, "allowed": allowed}
     try:
-        return produce(home, one.recipe, make, identity=of.identity, waiting=waiting, resumable=True)
+        return produce(home, one.recipe, make, identity=of.identity, resumable=True, **told)
     except Paused as pause:
         return Halted(one.stage.name, pause.step, pause.steps)
 
@@ -316,6 +317,7 @@ class _How:
     processes: int
     progress: Callable[[Progress], None]
     tell: Callable[[str], None]
+    allowed: Callable[[], object]
 
 
 def _train(bundle: Bundle, workspace: Path, how: _How) -> None:
@@ -323,6 +325,7 @@ def _train(bundle: Bundle, workspace: Path, how: _How) -> None:
     limit = how.limit_seconds
     try:
         with cards.held(how.device, how.processes, how.tell) as device:
+            how.allowed()  # a card may have been taken for hours
             if how.processes > 1:
                 train_shared(bundle.path, state, how.processes, device, limit, how.tell)
             else:

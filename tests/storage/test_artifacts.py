@@ -15,7 +15,7 @@ import pytest
 
 from storage import garbage
 from storage.artifacts import Made, check_whole, find, produce
-from storage.errors import CorruptArtifact, LeaseLost, WorkError
+from storage.errors import ConsentError, CorruptArtifact, LeaseLost, WorkError
 from storage.home import Home, Settings
 from storage.leases import hold
 from storage.ledger import Ledger
@@ -158,6 +158,42 @@ def test_a_run_remembers_what_it_made_and_what_it_reused(home: Home) -> None:
         (0, 0, "failed"),
     ]
     assert json.loads(rows[0]["arguments"]) == {"videos": ["a.mp4"]}
+
+
+def no_longer() -> None:
+    raise ConsentError("consent expired while others worked", where="anna")
+
+
+@pytest.mark.parametrize("resumable", [False, True])
+def test_what_is_no_longer_allowed_is_not_published(home: Home, resumable: bool) -> None:
+    """Asked at once, in its turn, and before anything becomes visible."""
+    for asked in range(3):
+        answers = iter([*[lambda: None] * asked, no_longer])
+        made = []
+
+        def counted(workspace: Path, made: list[Path] = made) -> Made:
+            made.append(workspace)
+            return make(workspace)
+
+        with pytest.raises(ConsentError):
+            produce(
+                home,
+                recipe(),
+                counted,
+                identity="anna",
+                resumable=resumable,
+                allowed=lambda answers=answers: next(answers)(),
+            )
+        assert len(made) == (asked == 2)
+    assert find(Ledger(home.objects), recipe().id) is None
+    assert not home.path("stores").exists()
+    assert not list(home.path(".work").iterdir())
+
+
+def test_what_is_not_allowed_is_not_found_either(home: Home) -> None:
+    produce(home, recipe(), make, identity="anna")
+    with pytest.raises(ConsentError):
+        produce(home, recipe(), make, identity="anna", allowed=no_longer)
 
 
 class Ended(BaseException):
