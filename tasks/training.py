@@ -31,7 +31,7 @@ from models.training.devices import find_device, opened
 from models.training.engine import Paused, Progress
 from storage import consent
 from storage.artifacts import Artifact, Made, produce, workspace_of
-from storage.errors import CorruptArtifact, RequestError, WorkError
+from storage.errors import Broken, CorruptArtifact, RequestError
 from storage.home import Home
 from storage.recipes import RawSource, Recipe
 from storage.weights import Registry
@@ -333,7 +333,7 @@ def _train(bundle: Bundle, workspace: Path, how: _How) -> None:
                     train_bundle(bundle, state, place, limit, how.progress, how.tell)
     except ValueError as error:
         # Not a RequestError: that would throw away the state, and hours with it.
-        raise WorkError(str(error)) from error
+        raise Broken(str(error)) from error
     (state / CHECKPOINT).replace(workspace / CHECKPOINT)
 
 
