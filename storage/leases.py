@@ -62,7 +62,7 @@ class Lease:
         return f"{FOLDER}/{self.name}.json"
 
     def check(self) -> None:
-        """Raises LeaseLost when somebody else holds it by now."""
+        """Raises LeaseLost when somebody else holds it by now, as far as can be told."""
         if not self._beat():
             raise _lost(self.name)
 
@@ -77,7 +77,7 @@ class Lease:
                 stack.enter_context(self._lock)
                 stack.enter_context(self.objects.exclusive(FOLDER))
             held = self.objects.read(self.key)
-            if held is None or _holder_of(held[0]).get("token") != self.token:
+            if held is None or not self._is_ours(held[0]):
                 self._lost = True
                 raise _lost(self.name)
             yield
@@ -91,7 +91,10 @@ class Lease:
     def _beat(self) -> bool:
         with self._lock:
             if not self._lost and not self._done.is_set():
-                self._lost = not self._write()
+                # What a full disk or a lost network breaks is tried at the next beat: it is lost only
+                # when another's name is read there, and who commits reads it.
+                with contextlib.suppress(MemdubError, OSError):
+                    self._lost = not self._write()
             return not self._lost
 
     def _write(self) -> bool:
@@ -100,11 +103,16 @@ class Lease:
         content = {"token": self.token, "beats": self._beats, **told, **me()}
         data = json.dumps(content).encode()
         with self.objects.exclusive(FOLDER):
-            if not self.objects.write_if(self.key, data, self._version):
-                return False
+            self.objects.write_if(self.key, data, self._version)
             held = self.objects.read(self.key)
-        self._version = None if held is None else held[1]
-        return held is not None and _holder_of(held[0]).get("token") == self.token
+        if held is None or not self._is_ours(held[0]):
+            return False
+        # Also where the write was refused: then an earlier one had gone through, and its answer was lost.
+        self._version = held[1]
+        return True
+
+    def _is_ours(self, content: bytes) -> bool:
+        return _holder_of(content).get("token") == self.token
 
     def beat_until_done(self) -> None:
         while not self._done.wait(self.seconds / 3):
@@ -113,7 +121,8 @@ class Lease:
 
     def release(self) -> None:
         self._done.set()
-        with self._lock, self.objects.exclusive(FOLDER):
+        # What was done under it is done; a lease that cannot be removed falls silent.
+        with contextlib.suppress(MemdubError, OSError), self._lock, self.objects.exclusive(FOLDER):
             if self._version is not None and not self._lost:
                 self.objects.delete_if(self.key, self._version)
 

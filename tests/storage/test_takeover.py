@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +16,10 @@ import pytest
 
 from storage import leases, publishing
 from storage.artifacts import Made, check_whole, produce
+from storage.errors import WorkError
 from storage.home import Home, Settings
 from storage.ledger import Ledger
+from storage.objects import LocalObjects
 from storage.recipes import Recipe
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -125,6 +130,47 @@ def test_who_lost_the_lease_while_uploading_commits_nothing(
     found = produce(home, RECIPE, counted, identity="anna")
     assert len(calls) == 2, "it committed what it no longer held"
     check_whole(home, found, read_all=True)
+
+
+def ailing(monkeypatch: pytest.MonkeyPatch, name: str, times: int, *, after: bool = False) -> threading.Event:
+    """So many calls fail, before or after they do what they should; tells when they have."""
+    called, left, over = getattr(LocalObjects, name), iter(range(times)), threading.Event()
+
+    def fails(*arguments: Any) -> Any:
+        if next(left, None) is None:
+            over.set()
+            return called(*arguments)
+        if after:
+            called(*arguments)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(LocalObjects, name, fails)
+    return over
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_heart_that_misses_beats_beats_on(home: Home, monkeypatch: pytest.MonkeyPatch, after: bool) -> None:
+    with leases.hold(home.objects, "work", 0.3) as lease:
+        assert lease is not None
+        over = ailing(monkeypatch, "write_if", 3, after=after)
+        assert over.wait(20), "the heart stopped at the first error"
+        lease.check()
+        assert json.loads(home.path(".leases/work.json").read_text())["beats"] >= 4
+
+
+def test_what_is_committed_is_not_reported_failed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    ailing(monkeypatch, "delete_if", 1)
+    assert not produce(home, RECIPE, make, identity="anna").reused
+    assert produce(home, RECIPE, make, identity="anna").reused
+
+
+def test_what_broke_first_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(workspace: Path) -> Made:
+        ailing(monkeypatch, "write_if", 100)
+        raise WorkError("broke", where="here", do="mend it")
+
+    with pytest.raises(WorkError, match="here: broke; mend it"):
+        produce(home, RECIPE, broken, identity="anna")
 
 
 def test_the_same_host_name_in_another_container_is_not_a_dead_process(home: Home) -> None:
