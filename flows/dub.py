@@ -115,7 +115,8 @@ def dub(
     options, audio = options or DubOptions(), Path(audio)
     place, known, audio = _looked_at(home, identity, audio, options)
     target = _own_folder(place) if out is None else _checked_out(Path(out), audio)
-    asked = {"identity": identity, "audio": str(audio), "out": str(target), "options": options.__dict__}
+    files = {"audio": str(audio.absolute()), "out": str(target.absolute())}
+    asked = {"identity": identity, **files, "options": options.__dict__, "where": where, "workers": workers}
     with run(Ledger(place.objects), "dub", identity=identity, arguments=asked):
         known = _made_ready(place, identity, options, known, where, watch, tell)
         job = _job(place, identity, audio, options, known)

@@ -91,7 +91,7 @@ def ingest(
             return result
         consent.store(place, identity, record)
     arguments = {
-        "videos": [str(file) for file in files],
+        "videos": [str(file.absolute()) for file in files],
         "silent_ok": silent_ok,
         "rate": rate,
         "max_side": max_side,
@@ -101,7 +101,7 @@ def ingest(
             watching = watch(printable(file.name), number, len(files))
             _ingest_one(place, file, identity, options, result, watching, tell)
         this.status = result.status
-        _write_down(place, this, identity, result)
+        _write_down(place, this, identity, result, files)
     return result
 
 
@@ -168,15 +168,17 @@ def _ingest_one(
         result.refused.append(type(error)(error.what, where=error.where or file, do=error.do))
 
 
-def _write_down(home: Home, this: Run, identity: str, result: Ingested) -> None:
+def _write_down(home: Home, this: Run, identity: str, result: Ingested, files: Sequence[Path]) -> None:
     if this.status == "refused":
         return  # nothing was done, so nothing is written down
+    # Whoever tries again may be in another folder.
+    names = {str(file): str(file.absolute()) for file in files}
     for error in result.refused:
         record_failure(
             Ledger(home.objects),
             this,
             stage="ingest",
-            subject=str(error.where),
+            subject=names.get(str(error.where), str(error.where)),
             error=error,
             identity=identity,
         )

@@ -113,7 +113,8 @@ def train(
     limit = None if limit_minutes is None else 60 * limit_minutes
     how: dict[str, Any] = {"device": device, "processes": processes, "limit_seconds": limit}
     ledger = Ledger(place.objects)
-    asked = {"identity": identity, "options": _told(options)}
+    asking = {"where": where, "device": device, "processes": processes}
+    asked = {"identity": identity, "options": _told(options), **asking}
     result = Trained()
     with run(ledger, "train", identity=identity, arguments=asked) as this:
         of, stages = _gathered(place, identity, options, watch, tell)
