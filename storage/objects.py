@@ -193,7 +193,11 @@ class S3Objects(Objects):
 
     def write_if(self, key: str, data: bytes, version: Version | None) -> bool:
         condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
-        return self._conditional("put_object", key, Body=data, **condition)
+        if self._put(key, data, **condition):
+            return True
+        # The first answer may have been lost on its way: sent again, our own write stands against us.
+        held = self.read(key)
+        return held is not None and held[0] == data
 
     def delete_if(self, key: str, version: Version) -> bool:
         # Deletes are not conditional on every server; leases expire, so a rare extra delete is harmless.
@@ -212,10 +216,10 @@ class S3Objects(Objects):
     def exclusive(self, folder: str) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-    def _conditional(self, call: str, key: str, **arguments: object) -> bool:
+    def _put(self, key: str, data: bytes, **condition: str) -> bool:
         bucket, _, name = f"{self._root}/{key}".partition("/")
         try:
-            self._fs.call_s3(call, Bucket=bucket, Key=name, **arguments)
+            self._fs.call_s3("put_object", Bucket=bucket, Key=name, Body=data, **condition)
         except (FileExistsError, FileNotFoundError):
             return False  # another writer was first, or the object went away
         except OSError as error:

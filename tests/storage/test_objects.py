@@ -12,7 +12,7 @@ from storage.errors import HomeError
 from storage.home import Home
 from storage.leases import hold
 from storage.ledger import Ledger, connect
-from storage.objects import Objects, open_objects
+from storage.objects import Objects, S3Objects, open_objects
 from storage.recipes import Recipe
 from tests.storage.test_ledger import commit
 
@@ -41,6 +41,25 @@ def test_only_the_version_that_was_read_is_replaced(objects: Objects) -> None:
         assert objects.delete_if("a/x", second[1])
         assert objects.read("a/x") is None
         assert objects.versions("a") == {}
+
+
+@pytest.mark.parametrize("meanwhile", [None, b"another's"])
+def test_a_write_whose_answer_was_lost_is_ours(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch, meanwhile: bytes | None
+) -> None:
+    """Botocore sends it once more, and the server says that somebody was first: us, or truly another."""
+    objects = S3Objects(f"{s3_url}/home")
+    put = objects._put
+
+    def sent_again(key: str, data: bytes, **condition: str) -> bool:
+        assert put(key, data if meanwhile is None else meanwhile, **condition)
+        return put(key, data, **condition)
+
+    monkeypatch.setattr(objects, "_put", sent_again)
+    assert objects.write_if("a/x", b"ours", None) is (meanwhile is None)
+    held = objects.read("a/x")
+    assert held is not None
+    assert held[0] == (meanwhile or b"ours")
 
 
 def test_threads_that_commit_at_once_lose_nothing(objects: Objects) -> None:

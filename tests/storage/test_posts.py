@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from storage.artifacts import Artifact, Made, find, find_whole, produce
+from storage.errors import WorkError
 from storage.home import Home
 from storage.ledger import TABLES, Ledger
 from storage.recipes import Recipe
@@ -96,6 +97,18 @@ def test_what_broke_after_it_was_posted_is_made_anew(posting: Home) -> None:
     found = find(ledger, one.id)
     assert found is not None
     assert found.row["started"] == again.row["started"]
+
+
+def test_a_post_that_does_not_arrive_is_no_commit(posting: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = posting.objects.write_if
+
+    def another_was_first(key: str, data: bytes, version: str | None) -> bool:
+        return not key.startswith(".posts/") and write(key, data, version)
+
+    monkeypatch.setattr(posting.objects, "write_if", another_was_first)
+    with pytest.raises(WorkError, match="committed twice at once"):
+        made(posting, 1)
+    assert Ledger(posting.objects).take_posted() == []
 
 
 def test_frames_go_to_their_own_file_at_once(posting: Home) -> None:
