@@ -160,7 +160,7 @@ def check_whole(home: Home, artifact: Artifact, *, read_all: bool = False) -> No
     fs, root = fsspec.core.url_to_fs(home.uri(artifact.uri))
     try:
         manifest = fs.cat_file(f"{root}/{MANIFEST}")
-    except OSError as error:
+    except FileNotFoundError as error:
         raise _broken(artifact, MANIFEST, "is missing") from error
     if hashlib.sha256(manifest).hexdigest() != artifact.row["content_hash"]:
         raise _broken(artifact, MANIFEST, "was changed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import json
 import multiprocessing
@@ -12,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from storage import garbage
 from storage.artifacts import Made, check_whole, find, produce
@@ -141,6 +143,20 @@ def test_what_was_deleted_or_changed_on_disk_is_made_again(home: Home) -> None:
     check_whole(home, again)
     with pytest.raises(CorruptArtifact):
         check_whole(home, again, read_all=True)
+
+
+def test_what_cannot_be_read_now_is_not_missing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stage would be run again for nothing."""
+    made = produce(home, recipe(), make, identity="anna")
+
+    def ails(self: object, path: str, **more: object) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(LocalFileSystem, "cat_file", ails)
+    with pytest.raises(PermissionError):
+        check_whole(home, made)
+    with pytest.raises(PermissionError):
+        produce(home, recipe(), lambda _: pytest.fail("made again"), identity="anna")
 
 
 def test_a_run_remembers_what_it_made_and_what_it_reused(home: Home) -> None:
