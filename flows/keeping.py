@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tasks.chain import ExtractOptions
     from tasks.training import TrainOptions
 
-__all__ = ["Keeper", "Retraining", "asked_methods", "mark_refused", "retrainings"]
+__all__ = ["Keeper", "Retraining", "asked_methods", "mark_refused", "memory_due", "retrainings"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,20 @@ def retrainings(
                 found.append(Retraining(inventory.identity, method, preset, stage, share, row))
     new = [pair for pair in asked if pair not in there]
     return found + [Retraining(inventory.identity, *pair, None, None) for pair in new]
+
+
+def memory_due(inventory: Inventory, failures: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether there is a memory to make; one that was refused waits for other features."""
+    if inventory.coming:
+        return True
+    features = list(inventory.extracted.values())
+    if not features or inventory.memory() is not None:
+        return False
+    newest = max(row["started"] for row in features)
+    return not any(
+        (row["stage"], row["identity"]) == ("remember", inventory.identity) and row["failed_at"] > newest
+        for row in failures
+    )
 
 
 def mark_refused(ledger: Ledger, identity: str, run: Run) -> list[dict[str, Any]]:
@@ -146,16 +160,10 @@ class Keeper:
         self.failed += done.refused
 
     def remember(self, identity: str) -> None:
-        """The memory of the features that there are now; one that was refused waits for other features."""
+        """The memory of the features that there are now."""
         ledger = Ledger(self.home.objects)
-        inventory = Inventory(self.home, ledger, identity)
-        features = list(inventory.extracted.values())
-        if not features or inventory.memory() is not None:
+        if not memory_due(Inventory(self.home, ledger, identity), standing(ledger)):
             return
-        newest = max(row["started"] for row in features)
-        for row in standing(ledger):
-            if row["stage"] == "remember" and row["identity"] == identity and row["failed_at"] > newest:
-                return
         from flows.remember import remember
 
         self.tell(f"remembering {identity}")
