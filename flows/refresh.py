@@ -170,6 +170,8 @@ class _Work:
         for intake in self.intakes:
             lease.check()
             self._take(this, intake)
+        for intake in self.intakes:  # a consent may have ended while files were taken
+            intake.person.blocked = intake.person.blocked or why_not(self.home, intake.identity)
         allowed = [intake for intake in self.intakes if intake.person.blocked is None]
         keeper.extract([intake.identity for intake in allowed], limit=self.limit, **how)
         for intake in allowed:
