@@ -33,6 +33,7 @@ __all__ = ["FLOWS", "Method", "Preset", "Speech", "dub", "extract", "ingest", "r
 Method = Literal["memface", "nearest"]
 Preset = Literal["smoke", "cpu", "gpu", "gpu-512"]
 Speech = Literal["embedded", "deepspeech"]
+Tracker = Literal["mesh", "task"]
 
 # Each run's process imports this module first of all of ours.
 die_with_serve()
@@ -75,6 +76,7 @@ def _name_of_refresh() -> str:
 def ingest(
     identity: str,
     videos: list[Path] | None = None,
+    fps: str | None = None,
     max_side: int | None = None,
     silent_ok: bool = False,
     home: str | None = None,
@@ -84,6 +86,7 @@ def ingest(
     Args:
         identity: The person's short name; a consent record must exist.
         videos: Files or folders on the machine that runs this; without any, all that lies in raw/IDENTITY.
+        fps: Frames a second of the clips, as 25 or 30000/1001; the footage's own if not given.
         max_side: Scale larger pictures down to this side, in pixels.
         silent_ok: Accept footage without sound.
         home: Where everything lives: a folder or a URL; MEMDUB_HOME if not given.
@@ -93,6 +96,7 @@ def ingest(
             videos or [],
             identity,
             home=home,
+            rate=flows.ingest.rate_of(fps),
             max_side=max_side,
             silent_ok=silent_ok,
             watch=shown.watching,
@@ -113,6 +117,10 @@ def extract(
     dask_address: str | None = None,
     cluster: str | None = None,
     speech: Speech = "embedded",
+    tracker: Tracker = "mesh",
+    face: str = "auto",
+    model: str = "builtin",
+    offset: float | None = None,
     limit: int | None = None,
     home: str | None = None,
 ) -> list[str]:
@@ -124,13 +132,17 @@ def extract(
         dask_address: A Dask scheduler to use instead of workers of our own, as tcp://10.0.0.1:8786.
         cluster: A YAML file that describes a cluster to start, as infra/clusters/slurm.yaml.
         speech: The network that hears.
+        tracker: MediaPipe's mesh or its task.
+        face: Whom to follow: auto, largest, left, right, or a number from 0.
+        model: Morphable model: builtin, ict:FILE or bfm:FILE.
+        offset: Frames by which the sound is late; as measured if not given.
         limit: At most so many clips.
         home: Where everything lives: a folder or a URL; MEMDUB_HOME if not given.
     """
     result = persevere(
         lambda: flows.extract.extract(
             identities or [],
-            options=ExtractOptions(speech=speech),
+            options=ExtractOptions(speech, tracker, face, model, offset),
             workers=workers,
             dask_address=dask_address,
             cluster=cluster,

@@ -23,6 +23,7 @@ from storage.errors import (
     LeaseLost,
     MediaError,
     MemdubError,
+    RequestError,
 )
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
@@ -31,7 +32,7 @@ from storage.text import printable
 from tasks.footage import IngestOptions, find_footage, hash_footage, inspect, refuse_unfilmed
 from tasks.ingest import ingest_file
 
-__all__ = ["Ingested", "Watch", "ingest", "no_progress"]
+__all__ = ["Ingested", "Watch", "ingest", "no_progress", "rate_of"]
 
 # What is wrong with more than the one file: the others would fail likewise.
 ENDS_ALL = (HomeError, ConsentError, LeaseLost)
@@ -103,6 +104,19 @@ def ingest(
         this.status = result.status
         _write_down(place, this, identity, result, files)
     return result
+
+
+def rate_of(text: str | None) -> Fraction | None:
+    """Frames a second as somebody gave them; None where nobody did."""
+    if text is None:
+        return None
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise RequestError("not a frame rate", where=f"--fps {text}", do="use 25 or 30000/1001") from error
+    if not 1 <= rate <= 240:
+        raise RequestError("not a usable frame rate", where=f"--fps {text}", do="use 1 to 240")
+    return rate
 
 
 def _consent(home: Home, identity: str, record: Path | None) -> consent.Consent:
