@@ -114,6 +114,10 @@ def dub(
 
     options, audio = options or DubOptions(), Path(audio)
     place, known, audio = _looked_at(home, identity, audio, options)
+    if where is not None:
+        from flows.pools import check
+
+        check(where, place)  # not only after the minutes of an extraction
     target = _own_folder(place) if out is None else _checked_out(Path(out), audio)
     files = {"audio": str(audio.absolute()), "out": str(target.absolute())}
     asked = {"identity": identity, **files, "options": options.__dict__, "where": where, "workers": workers}

@@ -14,7 +14,7 @@ from flows.train import train
 from flows.watching import no_progress
 from models import methods
 from storage.artifacts import Artifact, Made, produce
-from storage.errors import MediaError, WorkError
+from storage.errors import MediaError, RequestError, WorkError
 from storage.home import Home
 from storage.recipes import Recipe
 from tasks.dubbing.stage import DubOptions
@@ -88,6 +88,22 @@ def test_where_nothing_has_features_the_reason_is_raised(
     extraction.refuses = lambda clip: True
     with pytest.raises(MediaError, match="no face in any frame"):
         train("anna", OPTIONS, device="cpu", home=at.url)
+
+
+def test_a_pool_that_cannot_train_is_said_before_anything_is_extracted(
+    at: Home, new: Artifact, extraction: Extraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(methods.METHODS, painted.NAME, f"{painted.__name__}:Painted")
+    audio, before = wav(tmp_path / "a.wav", 0.5), len(table(at, "runs"))
+
+    def check(pool: str, _: Home) -> None:
+        raise RequestError("no such work pool", where=f"--where {pool}")
+
+    monkeypatch.setattr("flows.pools.check", check)
+    with pytest.raises(RequestError, match="--where typo: no such work pool"):
+        dub("anna", audio, tmp_path / "out.mp4", options=PAINTED, where="typo", home=at.url)
+    assert extraction.calls == []
+    assert len(table(at, "runs")) == before
 
 
 def test_a_dub_tries_again_what_only_broke(
