@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from flows.pools import absolute
+from flows.pools import TAG, absolute
 from storage import consent
 from storage.errors import ConsentError, RequestError
 from storage.home import Home
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
     from prefect.runner import Runner
 
-__all__ = ["TAG", "Deployments", "check_times", "wanted"]
+__all__ = ["Deployments", "check_times", "wanted"]
 
-TAG = "memdub"
 # Flows of a person, and what that person must have agreed to.
 _PERSONAL: dict[str, consent.Purpose] = {"dub": "dub", "train": "train"}
 _GENERAL = {"ingest": "any", "extract": "all", "remember": "any", "refresh": "nightly"}

@@ -1,6 +1,6 @@
 """Training in another Prefect work pool, as `--where gpu-pool` asks: sent there, waited for, taken over.
 
-A deployment of the pool is used where there is one of the flow `train`; else one is made, which asks of the
+A deployment of the pool is used where there is one of our flow `train`; else one is made, which asks of the
 pool's workers only that they have memdub installed and see the same home. Called by `flows.train`.
 """
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from tasks.training import TrainedStage, TrainOptions
 
-__all__ = ["absolute", "check", "train_in_pool"]
+__all__ = ["TAG", "absolute", "check", "train_in_pool"]
 
+# What all deployments of ours have, in this file, in `flows.deployments`, and in infra/prefect.yaml.
+TAG = "memdub"
 _ASK_SECONDS = 2.0
 # Pools that start their work without a worker of ours.
 _WITHOUT_WORKERS = (":push", ":managed")
@@ -130,12 +132,14 @@ def _check_pool(client: SyncPrefectClient, pool: str) -> None:
 
 
 def _deployment_of(client: SyncPrefectClient, pool: str) -> DeploymentResponse:
-    from prefect.client.schemas.filters import FlowFilter, FlowFilterName, WorkPoolFilter, WorkPoolFilterName
+    from prefect.client.schemas import filters
     from prefect.types.entrypoint import EntrypointType
 
     there = client.read_deployments(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=["train"])),
-        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
+        flow_filter=filters.FlowFilter(name=filters.FlowFilterName(any_=["train"])),
+        work_pool_filter=filters.WorkPoolFilter(name=filters.WorkPoolFilterName(any_=[pool])),
+        # Others may have a flow of that name on the same server.
+        deployment_filter=filters.DeploymentFilter(tags=filters.DeploymentFilterTags(all_=[TAG])),
     )
     if there:
         return min(there, key=lambda one: one.name)
@@ -144,7 +148,7 @@ def _deployment_of(client: SyncPrefectClient, pool: str) -> DeploymentResponse:
     made: Any = train.to_deployment(
         f"in-{pool}",
         work_pool_name=pool,
-        tags=["memdub"],
+        tags=[TAG],
         description=f"Trainings that were sent to {pool}.",
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
@@ -169,7 +173,8 @@ def _under_way(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=open_))),
     )
-    return next((run for run in runs if run.parameters == parameters), None)
+    asked = {**(deployment.parameters or {}), **parameters}
+    return next((run for run in runs if run.parameters == asked), None)
 
 
 def _wait(client: SyncPrefectClient, run: FlowRun, pool: str, tell: Tell) -> None:

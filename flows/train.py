@@ -121,8 +121,10 @@ def train(
         if where is not None:
             from flows.pools import train_in_pool
 
-            asking = {"device": device, "processes": processes}
-            train_in_pool(where, place, options, identity, stages, asking, tell)
+            # Else what the pool's own deployment says would be overruled by what nobody said.
+            usual = {"device": "auto", "processes": 1}
+            own = {name: asking[name] for name, value in usual.items() if asking[name] != value}
+            train_in_pool(where, place, options, identity, stages, own, tell)
         for number, one in enumerate(stages, 1):
             name = one.stage.name
             done = find_whole(place, ledger, one.recipe, identity) is not None

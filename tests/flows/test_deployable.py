@@ -105,7 +105,8 @@ def test_what_a_run_shows_is_in_the_server(tmp_path: Path) -> None:
         deployable.ingest("anna", [video, tmp_path / "none.mp4"])
     with get_client(sync_client=True) as client:
         shown = [one for one in client.read_artifacts() if one.key == "clips-anna"]
-    rows = {row["source"]: row for row in json.loads(str(shown[-1].data))}
+    last = max(shown, key=lambda one: one.created)  # they come by their ids, which chance made
+    rows = {row["source"]: row for row in json.loads(str(last.data))}
     assert rows["a b.mp4"]["state"] == "new"
     assert rows[str(tmp_path / "none.mp4")]["state"] == "refused"
     assert rows[str(tmp_path / "none.mp4")]["reason"]
@@ -158,3 +159,36 @@ def test_a_refresh_shows_its_tables(tmp_path: Path) -> None:
         shown = {one.key: json.loads(str(one.data)) for one in client.read_artifacts() if one.type == "table"}
     assert [row["path"] for row in shown["refresh-files"]] == ["new.mp4"]
     assert [row["identity"] for row in shown["refresh"]] == ["anna"]
+
+
+@pytest.mark.usefixtures("_server")
+def test_a_pool_trains_by_our_deployment_and_not_by_another_of_that_name(tmp_path: Path) -> None:
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.deployments import run_deployment
+
+    from flows import deployable, pools
+    from tasks.training import TrainOptions
+
+    @flow(name="train")
+    def theirs(wagon: int = 1) -> None:
+        """Of somebody else's railway."""
+
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="cards", type="process"))
+        theirs.to_deployment("a", work_pool_name="cards").apply()
+        assert pools._deployment_of(client, "cards").name == "in-cards"
+        ours = deployable.train.to_deployment(
+            "gpu", work_pool_name="cards", tags=["memdub"], parameters={"device": "cuda"}
+        )
+        made = ours.apply()
+        assert pools._deployment_of(client, "cards").id == made, "the one that somebody set up"
+        deployment = client.read_deployment(made)
+        asked = pools._parameters(Home(tmp_path), "anna", TrainOptions(), {})
+        sent = run_deployment(made, parameters=asked, timeout=0)
+        assert sent.parameters["device"] == "cuda", "what nobody asked for overrules nothing"
+        found = pools._under_way(client, deployment, asked)
+        assert found is not None
+        assert found.id == sent.id
+        assert pools._under_way(client, deployment, {**asked, "seed": 1}) is None
