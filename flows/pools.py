@@ -7,8 +7,8 @@ pool's workers only that they have memdub installed and see the same home. Calle
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from flows import server
@@ -40,7 +40,7 @@ def check(pool: str, home: Home) -> None:
     """RequestError where nobody would ever begin: no server, no such pool, no worker."""
     from prefect.client.orchestration import get_client
 
-    with _connected(home), get_client(sync_client=True) as client:
+    with _connected(home, pool), get_client(sync_client=True) as client:
         _check_pool(client, pool)
 
 
@@ -56,7 +56,7 @@ def train_in_pool(
     """Has the pool make what is missing of these stages; WorkError unless it is there afterwards."""
     if not _missing(home, identity, stages):
         return
-    with _connected(home):
+    with _connected(home, pool):
         _train(pool, _parameters(home, identity, options, how), tell)
     if left := _missing(home, identity, stages):
         what = f"the pool has finished, but stage {left[0]} is not in this home"
@@ -69,9 +69,15 @@ def absolute(home: Home) -> str:
     return home.uri("").rstrip("/")
 
 
-def _connected(home: Home) -> AbstractContextManager[None]:
+@contextmanager
+def _connected(home: Home, pool: str) -> Iterator[None]:
     """Inside a run Prefect knows its server; elsewhere the home or the environment tells."""
-    return nullcontext() if in_prefect() else server.used(server.address(home))
+    with server.understood(f"--where {pool}"):
+        if in_prefect():
+            yield
+            return
+        with server.used(server.address(home)):
+            yield
 
 
 def _missing(home: Home, identity: str, stages: Sequence[TrainedStage]) -> list[str]:

@@ -33,6 +33,7 @@ __all__ = [
     "die_with_serve",
     "noted",
     "runs_die_with_us",
+    "understood",
     "used",
 ]
 
@@ -124,6 +125,32 @@ def noted(home: Home, api: str) -> Iterator[None]:
 def runs_die_with_us() -> None:
     """Have the processes of runs that this process starts end with it, even by `kill -9`."""
     os.environ[_SERVED_BY] = str(os.getpid())
+
+
+@contextlib.contextmanager
+def understood(where: object) -> Iterator[None]:
+    """Inside, what Prefect's client raises becomes an error of ours."""
+    import httpx
+    from prefect.exceptions import PrefectException
+
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        code = error.response.status_code
+        if code in (401, 403):
+            do = "set PREFECT_API_AUTH_STRING or PREFECT_API_KEY as it was given to the server"
+            raise RequestError("the Prefect server wants to know who asks", where=where, do=do) from error
+        what = f"the Prefect server answers {code} {error.response.reason_phrase}"
+        if code < 500:
+            do = "see that its version is the one that is installed here"
+            raise RequestError(what, where=where, do=do) from error
+        raise WorkError(what, where=where, do="its log says why; then run it again") from error
+    except httpx.HTTPError as error:
+        what = f"the Prefect server does not answer ({type(error).__name__})"
+        raise WorkError(what, where=where, do="see that it runs") from error
+    except PrefectException as error:  # as of a run that somebody deleted
+        what = f"the Prefect server refuses: {error} ({type(error).__name__})"
+        raise RequestError(what, where=where, do="look at it in the UI") from error
 
 
 def die_with_serve() -> None:
