@@ -12,7 +12,8 @@ from typing import Any
 
 from flows.intake import LEFT, Decision, Intake, Taking, whole_in
 from flows.inventory import Inventory
-from storage.errors import MediaError
+from storage import consent
+from storage.errors import ConsentError, MediaError, MemdubError
 from storage.home import Home
 from storage.ledger import Ledger
 from tasks.sources import local_copy
@@ -77,7 +78,7 @@ def _decide(
     home: Home, ledger: Ledger, intake: Intake, taking: Taking, new: Collection[str]
 ) -> tuple[Decision, float]:
     """What `flows.taking` would decide, and for a new clip its seconds."""
-    from tasks.footage import IngestOptions, inspect
+    from tasks.footage import IngestOptions, inspect, refuse_unfilmed
 
     is_whole = whole_in(home, ledger, intake.identity)
     decision = intake.decide(taking, lambda name: name in new or is_whole(name))
@@ -86,12 +87,14 @@ def _decide(
     try:
         with local_copy(home, taking.seen) as file:
             video = inspect(file, home.settings, IngestOptions()).video
-    except MediaError as error:
+            held = consent.require(home, intake.identity, "ingest")
+            refuse_unfilmed(ledger, held, taking.sha256, file)
+    except (MediaError, ConsentError) as error:
         return Decision("bad", error=error), 0.0
     return decision, 0.0 if video is None else video.duration_s
 
 
-def _refuse(home: Home, intake: Intake, taking: Taking, error: MediaError) -> None:
+def _refuse(home: Home, intake: Intake, taking: Taking, error: MemdubError) -> None:
     path = taking.seen.path
     reason = intake.still_comes(home, taking, error)
     if reason is not None:

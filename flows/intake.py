@@ -91,7 +91,7 @@ class Decision:
 
     became: str  # new, back, copied, bad
     clip: str | None = None  # that holds the same already
-    error: MediaError | None = None  # of a bad one
+    error: MemdubError | None = None  # of a bad one
 
 
 @dataclass

@@ -443,6 +443,15 @@ def test_a_dry_run_with_a_limit_extracts_no_more(raw: Path, root: Path) -> None:
     assert (found.taken, found.waiting) == (2, 5)
 
 
+def test_a_dry_run_knows_a_puppets_folder(raw: Path, root: Path) -> None:
+    """Under a puppet's name only its own film may be taken."""
+    record = root / "home/identities/anna/consent.toml"
+    record.write_text(record.read_text() + "synthetic = true\n")
+    foretold = told(refresh(dry_run=True))
+    assert set(foretold[1].values()) == {"quarantined"}
+    assert foretold == told(refresh())
+
+
 def test_speech_to_say_is_no_footage(raw: Path, root: Path) -> None:
     film(raw / "speech" / "somebody else.mp4", seed=77)
     refresh()
