@@ -156,11 +156,11 @@ class S3Objects(Objects):
     """A bucket of any S3-compatible server that honours conditional writes."""
 
     def __init__(self, url: str) -> None:
-        import s3fs
+        from storage.s3 import S3FileSystem
 
         self.url = url.rstrip("/")
         self._root = self.url.removeprefix("s3://")
-        self._fs: Any = s3fs.S3FileSystem(use_listings_cache=False)
+        self._fs: Any = S3FileSystem(use_listings_cache=False)
 
     def uri(self, key: str) -> str:
         return f"{self.url}/{key}"
@@ -280,8 +280,11 @@ def _full(error: OSError, path: Path, needed: int) -> Exception:
 def _body(fs: Any, answer: Any) -> bytes:
     import fsspec.asyn
 
+    from storage.s3 import as_os_errors
+
     async def read() -> bytes:
         async with answer["Body"] as stream:
             return bytes(await stream.read())
 
-    return bytes(fsspec.asyn.sync(fs.loop, read))
+    with as_os_errors():
+        return bytes(fsspec.asyn.sync(fs.loop, read))

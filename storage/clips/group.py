@@ -20,7 +20,7 @@ from storage.clips.marks import content_of
 from storage.clips.places import Place
 from storage.clips.regions import Region, check_aligned, common, cut
 from storage.clips.specs import ArraySpec
-from storage.errors import CorruptArtifact, RequestError
+from storage.errors import CorruptArtifact, RequestError, WorkError
 
 __all__ = ["ClipGroup"]
 
@@ -132,7 +132,11 @@ class ClipGroup:
             raise RequestError(f"{start} to {stop} is not inside its {array.shape[0]} rows", where=name)
         try:
             return np.asarray(array[start:stop])
-        except (ValueError, RuntimeError, OSError) as error:
+        except OSError as error:
+            # Nothing is known of the bytes, so nothing is said against them.
+            what = f"rows {start} to {stop} cannot be read now ({error.strerror or error})"
+            raise WorkError(what, where=f"{self.url}/{name}", do="run again") from error
+        except (ValueError, RuntimeError) as error:
             raise CorruptArtifact(
                 f"rows {start} to {stop} cannot be read: {error}",
                 where=f"{self.url}/{name}",

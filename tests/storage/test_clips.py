@@ -1,4 +1,6 @@
+import errno
 import math
+import os
 import pickle
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 import xarray
 
 from storage import clips
-from storage.errors import CorruptArtifact, RequestError
+from storage.errors import CorruptArtifact, RequestError, WorkError
 from tests.storage.clip_helpers import CROP, FRAMES, NAMES, specs, values, write_region
 
 
@@ -111,6 +113,22 @@ def test_a_required_value_may_not_be_nan(tmp_path):
     confidence[300] = math.nan
     draft.write("track/confidence", 256, confidence[256:512])
     assert draft.verify() == ("track/confidence: rows 256 to 512 hold values that are not finite",)
+
+
+def test_what_cannot_be_read_now_is_not_called_damaged(tmp_path):
+    """Nobody must remove an artifact because a disk or a network was away."""
+    clip = filled(tmp_path / "clip.zarr").finish()
+
+    class Away:
+        shape = clip.array("track/pose").shape
+
+        def __getitem__(self, rows):
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+    clip._open["track/pose"] = Away()
+    with pytest.raises(WorkError, match="cannot be read now \\(Connection timed out\\); run again") as caught:
+        clip.read("track/pose")
+    assert not isinstance(caught.value, CorruptArtifact)
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "empty"])

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
+import s3fs
+from aiohttp import ClientPayloadError
+from botocore.exceptions import ConnectionClosedError, NoCredentialsError
 
+from storage import clips
 from storage.artifacts import Made, check_whole, produce
 from storage.errors import HomeError
 from storage.home import Home
@@ -14,6 +22,8 @@ from storage.leases import hold
 from storage.ledger import Ledger, connect
 from storage.objects import Objects, S3Objects, open_objects
 from storage.recipes import Recipe
+from storage.s3 import as_os_errors
+from tests.storage import s3
 from tests.storage.test_ledger import commit
 
 
@@ -104,6 +114,57 @@ def test_artifacts_live_in_a_bucket_too(s3_url: str) -> None:
     made = produce(home, recipe, make, identity="anna")
     assert produce(Home(home.url), recipe, make, identity="anna").reused
     check_whole(home, made, read_all=True)
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket behind a port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    for name, value in {**s3.environment(f"http://127.0.0.1:{port}"), "AWS_MAX_ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    s3.forget()
+    yield "s3://bucket/home"
+    s3.forget()
+
+
+def test_a_bucket_that_cannot_be_reached_is_an_error_of_the_system(unreachable: str) -> None:
+    """Not of botocore, whose errors nobody would try again."""
+    fs, root = fsspec.core.url_to_fs(unreachable)
+    for ask in (
+        lambda: open_objects(unreachable).read("a"),
+        lambda: open_objects(unreachable).versions("a"),
+        lambda: fs.cat_file(f"{root}/a"),
+        lambda: fs.find(root),
+        lambda: clips.open_clip(f"{unreachable}/clip.zarr"),
+    ):
+        with pytest.raises(OSError, match="cannot be reached") as caught:
+            ask()
+        assert caught.value.errno == errno.EIO
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoCredentialsError(),
+        ConnectionClosedError(endpoint_url="http://here"),
+        ClientPayloadError("not all of the body came"),
+    ],
+)
+def test_what_ends_in_the_middle_is_an_error_of_the_system(error: Exception) -> None:
+    with pytest.raises(OSError, match="the bucket cannot be reached"), as_os_errors():
+        raise error
+
+
+def test_a_file_in_a_bucket_is_read_through_the_same(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(*_: object) -> bytes:
+        raise ClientPayloadError("not all of the body came")
+
+    fs, root = fsspec.core.url_to_fs(s3_url)
+    fs.pipe_file(f"{root}/a", b"a")
+    monkeypatch.setattr(s3fs.S3File, "_fetch_range", ends)
+    with fsspec.open(f"{s3_url}/a") as file, pytest.raises(OSError, match="cannot be reached"):
+        file.read()
 
 
 def test_places_without_conditional_writes_are_refused() -> None:
