@@ -88,11 +88,12 @@ class Ledger:
 
     def find(self, artifact: str, identity: str | None = None) -> dict[str, Any] | None:
         """The artifact's row, if it is committed. Knowing the identity spares reading the others'."""
-        found = self.find_all([artifact], identity)
-        if found:
+        if found := self.find_all([artifact], identity):
             return found[artifact]
-        posted = self.posts.find(artifact)
-        return None if posted is None else dict(posted.artifact)
+        if (posted := self.posts.find(artifact)) is not None:
+            return dict(posted.artifact)
+        # It may have been gathered between the two looks.
+        return self.find_all([artifact], identity).get(artifact)
 
     def find_all(self, artifacts: Sequence[str], identity: str | None = None) -> dict[str, dict[str, Any]]:
         """The rows of those that the tables have, by id, in one look."""
