@@ -107,6 +107,25 @@ def test_what_nobody_wrote_is_missing_and_not_zero(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("harm", ["torn", "empty", "nan"])
+def test_a_draft_that_a_power_cut_spoilt_heals(url, harm):
+    """What was found wrong is missing from then on, so that the next run writes it anew."""
+    name = "track/confidence"
+    draft = filled(url, token="recipe")
+    [whole] = [values(name, (FRAMES,))]
+    if harm == "nan":
+        draft.write(name, 256, np.full(256, math.nan, np.float32))
+    else:
+        key = f"{name}/c/1"
+        draft.place.write(key, draft.place.read(key)[:-9] if harm == "torn" else b"")
+    with pytest.raises(CorruptArtifact, match="rows 256 to 512"):
+        draft.finish()
+    again = clips.create(url, specs(NAMES), {"identity": "obama", "fps": 25}, token="recipe")
+    assert again.gaps() == {name: [(256, 512)]}
+    again.write(name, 256, whole[256:512])
+    assert again.finish().verify() == ()
+
+
 def test_a_required_value_may_not_be_nan(tmp_path):
     draft = filled(tmp_path / "clip.zarr")
     confidence = values("track/confidence", (FRAMES,))
