@@ -8,6 +8,7 @@ Called by `flows`; `find` only looks, `collect` removes what was found.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -15,6 +16,7 @@ import shutil
 import stat
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,17 +129,29 @@ def _reached(rows: dict[str, dict[str, Any]], ledger: Ledger) -> set[str]:
 
 def _newest(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     lines: dict[str, dict[str, Any]] = {}
+    known: dict[str, str] = {}
     for row in rows.values():
-        recipe = json.loads(row["recipe"])
-        # All that the user chose; what is left to differ is the stage's version.
-        chosen = [recipe.get(key) for key in ("parameters", "inputs", "raw")]
-        line = json.dumps([row["kind"], row["identity"], chosen], sort_keys=True)
+        line = _line(row, rows, known)
         if line not in lines or (row["stage_version"], row["started"]) > (
             lines[line]["stage_version"],
             lines[line]["started"],
         ):
             lines[line] = row
     return list(lines.values())
+
+
+def _line(row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], known: dict[str, str]) -> str:
+    """All that the user chose, of what it was made from too; left to differ are the stages' versions."""
+    name = row["id"]
+    if name not in known:
+        recipe = json.loads(row["recipe"])
+        inputs = {
+            role: _line(rows[one], rows, known) if one in rows else one
+            for role, one in (recipe.get("inputs") or {}).items()
+        }
+        told = [row["kind"], row["identity"], recipe.get("parameters"), recipe.get("raw"), inputs]
+        known[name] = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return known[name]
 
 
 def _leftovers(home: Home, rows: dict[str, dict[str, Any]], after: float) -> list[Path]:

@@ -34,6 +34,38 @@ def make_one(home: Home, name: str, version: int = 1, size: int = 1000) -> str:
     return produce(home, made, make, identity="anna").id
 
 
+def make_chain(home: Home, name: str, versions: tuple[int, int, int]) -> list[str]:
+    """A clip, its track and its features, each by this version of its stage."""
+    ids: list[str] = []
+    for kind, version in zip(("clip", "track", "features"), versions, strict=True):
+        inputs = {"from": ids[-1]} if ids else {}
+        raw = () if ids else (RawSource("footage", name, "a.mp4"),)
+
+        def make(workspace: Path) -> Made:
+            (workspace / "file").write_bytes(b"x")
+            return Made()
+
+        ids.append(produce(home, Recipe(kind, kind, version, {}, inputs, raw), make, identity="anna").id)
+    return ids
+
+
+@pytest.mark.parametrize("newer", [(2, 1, 1), (1, 2, 1), (2, 2, 2)])
+def test_what_a_newer_stage_superseded_goes_with_all_that_was_made_of_it(
+    home: Home, newer: tuple[int, int, int]
+) -> None:
+    old, other = make_chain(home, "a", (1, 1, 1)), make_chain(home, "b", (1, 1, 1))
+    new = make_chain(home, "a", newer)
+    found = {row["id"] for row in garbage.find(home).artifacts}
+    assert found == set(old) - set(new)
+    assert not found & set(other), "other footage has no newer ones"
+
+
+def test_what_was_not_made_anew_keeps_what_it_was_made_from(home: Home) -> None:
+    make_chain(home, "a", (1, 1, 1))
+    make_one(home, "a", version=2)
+    assert garbage.find(home).artifacts == []
+
+
 def make_many(home: str, worker: int) -> None:
     for i in range(40):
         make_one(Home(home), f"{worker}-{i}")
