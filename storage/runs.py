@@ -90,7 +90,9 @@ def run(
     finally:
         _CURRENT.reset(token)
         if it.status != "refused" or it.made:
-            ledger.record("runs", _row(it, time.monotonic() - begun))
+            # A ledger that cannot be written must not hide what went wrong first.
+            with contextlib.suppress(MemdubError, OSError) if ailed else contextlib.nullcontext():
+                ledger.record("runs", _row(it, time.monotonic() - begun))
         if events is not None:
             with contextlib.suppress(MemdubError, OSError):  # a damaged ledger is told of elsewhere
                 events.ended(it, ailed)

@@ -17,7 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from storage import garbage
 from storage.artifacts import Made, check_whole, find, produce
-from storage.errors import ConsentError, CorruptArtifact, LeaseLost, WorkError
+from storage.errors import ConsentError, CorruptArtifact, LeaseLost, NoSpace, WorkError
 from storage.home import Home, Settings
 from storage.leases import hold
 from storage.ledger import Ledger
@@ -210,6 +210,19 @@ def test_what_is_not_allowed_is_not_found_either(home: Home) -> None:
     produce(home, recipe(), make, identity="anna")
     with pytest.raises(ConsentError):
         produce(home, recipe(), make, identity="anna", allowed=no_longer)
+
+
+def test_what_went_wrong_first_is_told_where_the_ledger_cannot_be_written(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise NoSpace("no room for 100 bytes")
+
+    monkeypatch.setattr(Ledger, "record", full)
+    with pytest.raises(WorkError, match="broke"), run(Ledger(home.objects), "extract"):
+        raise WorkError("broke")
+    with pytest.raises(NoSpace), run(Ledger(home.objects), "extract"):
+        pass
 
 
 class Ended(BaseException):
