@@ -16,7 +16,7 @@ import shutil
 import stat
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ __all__ = ["Garbage", "collect", "find"]
 LEFTOVER_AFTER_SECONDS = 3600.0
 # Half a day's extraction that was interrupted before the holidays is work, not garbage.
 DRAFT_AFTER_SECONDS = 14 * 86400.0
+# Rows go for many at a time, since that rewrites whole files; a lease of each is held meanwhile.
+AT_ONCE = 64
 
 
 @dataclass
@@ -72,16 +74,26 @@ def collect(home: Home, garbage: Garbage) -> None:
     for path in garbage.leftovers:
         _remove_leftover(home, ledger, path)
     _remove_artifacts(home, ledger, garbage.artifacts)
-    for owner in sorted(ledger.orphans()):
-        # Rows come before their artifact: whoever holds the lease may be about to commit it.
-        with leases.hold_if_free(home.objects, owner, home.settings.lease_seconds) as lease:
-            if lease is not None and ledger.find(owner) is None:
-                ledger.disown([owner])
+    orphans = sorted(ledger.orphans())
+    for start in range(0, len(orphans), AT_ONCE):
+        _disown(home, ledger, orphans[start : start + AT_ONCE])
     for name in leases.abandoned(home.objects):
         with leases.hold_if_free(home.objects, name, home.settings.lease_seconds):
             pass  # taken and let go: it is gone
     leases.sweep(home.objects)
     ledger.compact()
+
+
+def _disown(home: Home, ledger: Ledger, owners: Sequence[str]) -> None:
+    """Take out rows of no artifact, but for what somebody works on: rows come before their artifact."""
+    with contextlib.ExitStack() as held:
+        freed = []
+        for owner in owners:
+            lease = held.enter_context(leases.hold_if_free(home.objects, owner, home.settings.lease_seconds))
+            if lease is not None and ledger.find(owner) is None:
+                freed.append(owner)
+        if freed:
+            ledger.disown(freed)
 
 
 def _remove_artifacts(home: Home, ledger: Ledger, rows: list[dict[str, Any]]) -> None:

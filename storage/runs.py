@@ -130,7 +130,6 @@ def record_failure(
     identity: str | None,
 ) -> None:
     """Nothing is dropped silently: what a stage refuses is a row."""
-    before = ledger.rows("failures", ["stage", "subject", "identity"]).to_pylist()
     this = {"stage": stage, "subject": printable(subject), "identity": identity}
     row = {
         "id": uuid.uuid4().hex,
@@ -138,7 +137,7 @@ def record_failure(
         **this,
         "reason": printable(error),
         "error": type(error).__name__,
-        "attempt": 1 + before.count(this),
+        "attempt": 1 + ledger.count("failures", **this),
         "failed_at": dt.datetime.now(dt.UTC),
     }
     ledger.record("failures", row)

@@ -105,6 +105,14 @@ class Ledger:
         """A whole table."""
         return self.tables[name].read(columns)
 
+    def count(self, name: str, **values: str | None) -> int:
+        """How many rows have these values."""
+        rows = self.rows(name, list(values))
+        for column, value in values.items():
+            same = pc.is_null(rows[column]) if value is None else pc.equal(rows[column], value)
+            rows = rows.filter(same)
+        return int(rows.num_rows)
+
     def live_clips(self, identity: str) -> list[dict[str, Any]]:
         """The clips that are worked with, in the order of their making: committed, and not retired."""
         partition = _slug_partition(identity)
@@ -151,8 +159,7 @@ class Ledger:
         self.tables["lineage"].remove(_owned_edges(artifacts))
         self.tables["clips"].remove(_among("id", artifacts))
         self.tables["metrics"].remove(_among("artifact", artifacts))
-        for artifact in artifacts:
-            self.tables["frames"].remove_file(artifact)
+        self.tables["frames"].remove_files(frozenset(artifacts))
 
     def orphans(self) -> set[str]:
         """Owners of rows that are no artifacts: their commit was killed, or is under way right now."""

@@ -23,7 +23,7 @@ from storage.leases import hold
 from storage.ledger import Ledger
 from storage.objects import open_objects
 from storage.recipes import RawSource, Recipe
-from storage.runs import run
+from storage.runs import record_failure, run
 from tests.helpers.killing import kill_at_random
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -223,6 +223,16 @@ def test_what_went_wrong_first_is_told_where_the_ledger_cannot_be_written(
         raise WorkError("broke")
     with pytest.raises(NoSpace), run(Ledger(home.objects), "extract"):
         pass
+
+
+def test_every_failure_knows_how_often_it_failed_before(home: Home) -> None:
+    ledger = Ledger(home.objects)
+    with run(ledger, "extract") as this:
+        for subject, identity in [("a", "anna"), ("a", None), ("b", "anna"), ("a", "anna"), ("a", None)]:
+            error = WorkError("broke")
+            record_failure(ledger, this, stage="extract", subject=subject, error=error, identity=identity)
+    rows = sorted(ledger.rows("failures").to_pylist(), key=lambda row: row["failed_at"])
+    assert [row["attempt"] for row in rows] == [1, 1, 1, 2, 2]
 
 
 class Ended(BaseException):

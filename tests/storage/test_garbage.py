@@ -6,8 +6,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 
 from storage import garbage
@@ -91,6 +93,27 @@ def test_collecting_all_the_time_takes_nothing_from_those_who_commit(home: Home)
         artifact = find(ledger, name)
         assert artifact is not None
         check_whole(home, artifact, read_all=True)
+
+
+def test_rows_of_killed_commits_go_by_one_look_at_each_table(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_one(home, "kept")
+    ledger = Ledger(home.objects)
+    for i in range(20):
+        name = make_one(home, f"{i}")
+        ledger.tables["artifacts"].remove(lambda rows, name=name: pc.equal(rows["id"], name))
+    looks, disown = [], Ledger.disown
+
+    def counted(self: Ledger, artifacts: Sequence[str]) -> None:
+        looks.append(len(artifacts))
+        disown(self, artifacts)
+
+    monkeypatch.setattr(Ledger, "disown", counted)
+    garbage.collect(home, garbage.Garbage())
+    assert looks == [20]
+    assert len(ledger.rows("clips")) == len(ledger.rows("lineage")) == 1
+    assert not list(home.path(".leases").glob("*.json"))
 
 
 def test_work_that_writes_nothing_for_long_keeps_its_folder(home: Home) -> None:
