@@ -128,6 +128,23 @@ def test_several_processes_take_all_their_cards(other: Other, tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("_two")
+def test_a_card_that_another_user_trained_on_is_free_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fs.protected_regular, as most systems have it, nobody may "create" another's file in /tmp."""
+    given = os.open
+
+    def protected(path: str, flags: int, *mode: int) -> int:
+        if flags & os.O_CREAT and Path(path).exists():
+            raise FileExistsError if flags & os.O_EXCL else PermissionError(13, "Permission denied")
+        return given(path, flags, *mode)
+
+    with cards.held("cuda:0", 1, quiet):
+        pass
+    monkeypatch.setattr(os, "open", protected)
+    with cards.held("cuda:0", 1, quiet) as device:
+        assert device == "cuda:0"
+
+
+@pytest.mark.usefixtures("_two")
 def test_two_runs_of_one_process_do_not_share_a_card() -> None:
     with cards.held("auto", 1, quiet) as first, cards.held("auto", 1, quiet) as second:
         assert {first, second} == {"cuda:0", "cuda:1"}
