@@ -211,7 +211,11 @@ class S3Objects(Objects):
         bucket, _, root = self._root.partition("/")
         for start in range(0, len(keys), 1000):  # so many in one request
             names = [{"Key": f"{root}/{key}" if root else key} for key in keys[start : start + 1000]]
-            self._fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": names, "Quiet": True})
+            told = self._fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": names, "Quiet": True})
+            # The request went well; what became of each key is in its answer.
+            for kept in told.get("Errors", ()):
+                what = f"cannot be deleted ({kept.get('Message') or kept.get('Code')})"
+                raise OSError(errno.EIO, what, f"s3://{bucket}/{kept.get('Key')}")
 
     def exclusive(self, folder: str) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()

@@ -167,6 +167,17 @@ def test_a_file_in_a_bucket_is_read_through_the_same(s3_url: str, monkeypatch: p
         file.read()
 
 
+def test_what_a_bucket_refuses_to_delete_is_told(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to the request is 200 all the same."""
+    objects = S3Objects(f"{s3_url}/home")
+    objects.write_if("a/x", b"1", None)
+    objects.delete(["a/x", "a/never"])
+    refused = {"Errors": [{"Key": "home/a/x", "Code": "AccessDenied", "Message": "Access Denied"}]}
+    monkeypatch.setattr(objects._fs, "call_s3", lambda *_, **__: refused)
+    with pytest.raises(OSError, match=r"cannot be deleted \(Access Denied\)"):
+        objects.delete(["a/x"])
+
+
 def test_places_without_conditional_writes_are_refused() -> None:
     for url in ("ftp://example.org/home", "memory://home"):
         with pytest.raises(HomeError, match="use a folder or s3"):
