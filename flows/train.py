@@ -105,7 +105,7 @@ def train(
     place = _allowed(home, identity)
     method_of(options)
     if where is None:
-        check_device(device)
+        check_device(device, processes)
     else:
         from flows.pools import check
 

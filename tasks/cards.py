@@ -121,7 +121,7 @@ def _opened(path: Path) -> int:
 
 
 def _there_or_new(path: Path) -> int:
-    """Where everybody writes Linux lets nobody "create" what is another's (fs.protected_regular): it is opened."""
+    """Others' files that are there are only opened: creating them is refused (fs.protected_regular)."""
     how = os.O_RDWR | os.O_NOFOLLOW
     while True:
         with contextlib.suppress(FileNotFoundError):

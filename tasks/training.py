@@ -122,12 +122,15 @@ def method_of(options: TrainOptions) -> tuple[Method, Any]:
         raise RequestError(str(error), where=f"--preset {options.preset}", do="choose another") from error
 
 
-def check_device(name: str) -> None:
-    """RequestError where there is no such device: before a training is begun."""
+def check_device(name: str, processes: int = 1) -> None:
+    """RequestError where there is no such device, or not one for each process: before a training is begun."""
     try:
         find_device(name)
     except ValueError as error:
         raise RequestError(str(error), where=f"--device {name}", do="use auto") from error
+    if cards.needed(name, processes) > cards.count():
+        what = f"each takes a graphics card, and torch sees {cards.count()}"
+        raise RequestError(what, where=f"--processes {processes}", do="use fewer")
 
 
 def open_checkpoint(home: Home, checkpoint: Artifact) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -242,7 +245,7 @@ def train_stage(
 ) -> Artifact | Halted:
     """The stage's checkpoint: found, or trained now. Halted when the limit came first."""
     allowed = functools.partial(consent.require, home, of.identity, "train")
-    check_device(device)
+    check_device(device, processes)
     how = _How(device, limit_seconds, processes, progress, tell, allowed)
 
     def make(workspace: Path) -> Made:

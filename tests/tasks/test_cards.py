@@ -11,8 +11,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+import torch
 
+from storage.errors import RequestError
 from tasks import cards
+from tasks.training import check_device
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -142,6 +145,27 @@ def test_a_card_that_another_user_trained_on_is_free_afterwards(monkeypatch: pyt
     monkeypatch.setattr(os, "open", protected)
     with cards.held("cuda:0", 1, quiet) as device:
         assert device == "cuda:0"
+
+
+@pytest.mark.parametrize(
+    ("device", "processes", "line"),
+    [
+        ("cpu:foo", 1, "--device cpu:foo: no device is called 'cpu:foo'"),
+        ("cuda:x", 1, "--device cuda:x: no device is called 'cuda:x'"),
+        ("cuda:7", 1, "--device cuda:7: device cuda:7: torch sees GPUs cuda:0 to cuda:1 here"),
+        ("cuda", 4, "--processes 4: each takes a graphics card, and torch sees 2; use fewer"),
+    ],
+)
+def test_cards_that_are_not_there_are_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, device: str, processes: int, line: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(RequestError) as caught:
+        check_device(device, processes)
+    assert str(caught.value).startswith(line)
+    for possible in (("auto", 2), ("cuda:1", 1), ("cpu", 4)):
+        check_device(*possible)
 
 
 @pytest.mark.usefixtures("_two")
