@@ -65,7 +65,7 @@ def find(home: Home, *, leftover_after: float = LEFTOVER_AFTER_SECONDS) -> Garba
     rows = {row["id"]: row for row in ledger.rows("artifacts").to_pylist()}
     reached = _reached(rows, ledger)
     unreached = [row for name, row in rows.items() if name not in reached]
-    return Garbage(unreached, _leftovers(home, rows, leftover_after) if home.is_local else [])
+    return Garbage(unreached, _leftovers(home, rows, leftover_after))
 
 
 def collect(home: Home, garbage: Garbage) -> None:
@@ -77,9 +77,7 @@ def collect(home: Home, garbage: Garbage) -> None:
     orphans = sorted(ledger.orphans())
     for start in range(0, len(orphans), AT_ONCE):
         _disown(home, ledger, orphans[start : start + AT_ONCE])
-    for name in leases.abandoned(home.objects):
-        with leases.hold_if_free(home.objects, name, home.settings.lease_seconds):
-            pass  # taken and let go: it is gone
+    leases.clear(home.objects, home.settings.lease_seconds)
     leases.sweep(home.objects)
     ledger.compact()
 
@@ -167,20 +165,29 @@ def _line(row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], known: 
 
 
 def _leftovers(home: Home, rows: dict[str, dict[str, Any]], after: float) -> list[Path]:
+    """What was left in the workspace; in a folder also what lies in the stores and is nowhere named."""
+    work = home.path(".work") if home.is_local else home.workspace_root()  # a look makes no folder in a home
+    works = [path for path in _below(work) if path.parent == work]
+    return _older(works + (_unnamed(home, rows) if home.is_local else []), after)
+
+
+def _unnamed(home: Home, rows: dict[str, dict[str, Any]]) -> list[Path]:
     known = {row["uri"] for row in rows.values()}
     root = home.path(".")
-    works = [path for path in _below(root / ".work") if path.parent == root / ".work"]
     stores = [path for path in _below(root / "stores") if path.parent.parent == root / "stores"]
     stores = [path for path in stores if str(path.relative_to(root)) not in known]
     changing = ("ledger", ".leases", "identities")
     inside = [path for room in changing for path in _below(root / room)]
-    temporary = [path for path in inside if path.name.startswith(TEMPORARY)]
+    return stores + [path for path in inside if path.name.startswith(TEMPORARY)]
+
+
+def _older(paths: Sequence[Path], after: float) -> list[Path]:
     now = time.time()
 
     def patience(path: Path) -> float:
         return max(after, DRAFT_AFTER_SECONDS) if path.name.endswith(DRAFT) else after
 
-    return [path for path in stores + works + temporary if now - _touched(path) > patience(path)]
+    return [path for path in paths if now - _touched(path) > patience(path)]
 
 
 def _below(folder: Path) -> list[Path]:

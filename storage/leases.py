@@ -27,7 +27,7 @@ from storage.objects import LocalObjects, Objects, Version
 
 __all__ = [
     "Lease",
-    "abandoned",
+    "clear",
     "hold",
     "hold_if_free",
     "is_dead",
@@ -152,14 +152,19 @@ def hold_if_free(objects: Objects, name: str, seconds: float) -> Iterator[Lease 
         yield taken
 
 
-def abandoned(objects: Objects) -> list[str]:
-    """Names of leases whose holder is known to be dead."""
-    found = []
-    for key in objects.versions(FOLDER):
-        held = objects.read(key)
-        if held is not None and is_dead(_holder_of(held[0])):
-            found.append(Path(key).stem)
-    return found
+def clear(objects: Objects, seconds: float, *, pause: Callable[[float], None] = time.sleep) -> None:
+    """Remove leases whose holder is dead; of a holder elsewhere nothing tells but silence, for `seconds`."""
+    seen = {key: held for key in objects.versions(FOLDER) if (held := objects.read(key)) is not None}
+    dead = {key: version for key, (content, version) in seen.items() if is_dead(_holder_of(content))}
+    far = {key for key, (content, _) in seen.items() if _holder_of(content).get("machine") != _machine()}
+    if far:
+        pause(seconds)
+        now = objects.versions(FOLDER)
+        dead |= {key: seen[key][1] for key in far if now.get(key) == seen[key][1]}
+    for key, version in dead.items():
+        lease = Lease(objects, Path(key).stem, seconds)
+        if lease.try_to_take(version):
+            lease.release()
 
 
 def running(objects: Objects) -> list[dict[str, Any]]:

@@ -147,6 +147,20 @@ produce(Home({home.url!r}), recipe("a"), make, identity="anna")
     assert not list(home.path(".leases").glob("*.json"))
 
 
+def test_what_was_left_of_work_on_a_bucket_goes_too(s3_url: str, tmp_path: Path) -> None:
+    home = Home(f"{s3_url}/home", scratch=tmp_path)
+    left = home.workspace_root() / "track-0.draft"
+    left.mkdir()
+    (left / "faces").write_bytes(b"of a person")
+    assert garbage.find(home).leftovers == []
+    os.utime(left, (0, 0))
+    os.utime(left / "faces", (0, 0))
+    found = garbage.find(home)
+    assert found.leftovers == [left]
+    garbage.collect(home, found)
+    assert not left.exists()
+
+
 def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as filler:
         while True:

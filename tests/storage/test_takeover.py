@@ -191,6 +191,33 @@ def test_a_damaged_lease_is_outlived(home: Home, content: bytes) -> None:
     assert not produce(patient, RECIPE, make, identity="anna").reused
 
 
+@pytest.mark.parametrize("beats", [False, True])
+def test_a_lease_of_a_dead_worker_elsewhere_goes_after_its_silence(
+    home: Home, monkeypatch: pytest.MonkeyPatch, beats: bool
+) -> None:
+    far = leases.Lease(home.objects, "far", 30)
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.leases.me", lambda: ELSEWHERE)
+        assert far.try_to_take(None)
+    waited = []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        if beats:
+            far.check()
+
+    with leases.hold(home.objects, "near", 30):
+        leases.clear(home.objects, 30, pause=pause)
+        left = {path.stem for path in home.path(".leases").glob("*.json")}
+    assert waited == [30]
+    assert left == ({"near", "far"} if beats else {"near"})
+
+
+def test_nobody_waits_for_leases_of_this_machine(home: Home) -> None:
+    with leases.hold(home.objects, "near", 30):
+        leases.clear(home.objects, 30, pause=lambda _: pytest.fail("it waited"))
+
+
 def test_the_lease_names_its_holder(home: Home) -> None:
     with leases.hold(home.objects, "work", 30):
         held = json.loads(home.path(".leases/work.json").read_text())
