@@ -91,6 +91,11 @@ def _extract(order: Order) -> Extracted:
     ingredients = _ingredients(home, order)
     chain = Chain.of(order.clip.id, ingredients)
     if chain.features.id != order.features:
+        # Weights may have been put there since this worker looked first.
+        _gathered.cache_clear()
+        ingredients = _ingredients(home, order)
+        chain = Chain.of(order.clip.id, ingredients)
+    if chain.features.id != order.features:
         what = f"worker {socket.gethostname()} has other models than this machine"
         raise RequestError(what, where=order.clip.id, do="install the same memdub, with the same weights")
 

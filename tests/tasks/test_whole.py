@@ -11,10 +11,40 @@ from typing import Any
 import pytest
 
 from storage.errors import CorruptArtifact, MediaError, WorkError
+from storage.home import Home
 from tasks import whole
 from tasks.team import Alone
 
 ORDER: Any = SimpleNamespace(clip=SimpleNamespace(id="clip-1"))
+
+
+def test_weights_that_came_later_are_seen(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker lives for days; what it gathered for the first clip is kept for the others."""
+    there = ["old"]
+    monkeypatch.setattr(whole.Ingredients, "gather", lambda home, options: there[0])
+    monkeypatch.setattr(whole, "_home", lambda *_: home)
+    monkeypatch.setattr(whole, "version", lambda _: "1")
+
+    def chain(clip: str, ingredients: str) -> Any:
+        return SimpleNamespace(features=SimpleNamespace(id=f"features-{ingredients}"))
+
+    def reached(*_: object) -> None:
+        raise MediaError("far enough")
+
+    monkeypatch.setattr(whole.Chain, "of", chain)
+    monkeypatch.setattr(whole, "video_of", reached)
+    whole._gathered.cache_clear()
+    told: dict[str, Any] = {"home": "", "settings": None, "posting": False, "options": None, "memdub": "1"}
+
+    def asked(features: str) -> Any:
+        order = SimpleNamespace(**told, features=features, clip=ORDER.clip, topics={}, run=None)
+        return whole.extract_whole(order)  # type: ignore[arg-type]
+
+    assert "far enough" in str(asked("features-old"))
+    there[0] = "new"
+    assert "far enough" in str(asked("features-new"))
+    assert "other models" in str(asked("features-unheard-of"))
+    whole._gathered.cache_clear()
 
 
 def lost() -> None:
