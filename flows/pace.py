@@ -1,7 +1,8 @@
 """How long things took so far: medians over what the ledger holds. Called by `flows.planning`.
 
 Of stages that look at pictures, seconds a frame; of ingest, seconds a byte of footage; of trainings and dubs,
-seconds altogether.
+seconds altogether. All by the clock: where many clips are under way at once each takes longer than alone, so
+that sums over clips are an upper bound there.
 """
 
 from __future__ import annotations
