@@ -83,6 +83,7 @@ class Made:
     lineage: Sequence[Mapping[str, Any]] = ()
     metrics: Sequence[Mapping[str, Any]] = ()
     frames: pa.Table | None = field(default=None)
+    waited: float = 0.0  # seconds of it in which nothing was done, as for a graphics card
 
 
 Make = Callable[[Path], Made]
@@ -224,7 +225,7 @@ def _make(
             "stage": recipe.stage,
             "stage_version": recipe.stage_version,
             "started": started,
-            "seconds": time.monotonic() - begun,
+            "seconds": time.monotonic() - begun - made.waited,
             **_circumstances(),
         }
         lineage = [*_lineage(recipe), *made.lineage]

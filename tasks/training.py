@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -249,15 +250,16 @@ def train_stage(
     how = _How(device, limit_seconds, processes, progress, tell, allowed)
 
     def make(workspace: Path) -> Made:
+        waited = 0.0
         if not (workspace / CHECKPOINT).exists():
             bundle = _bundle(workspace, home, one, of, tell)
-            _train(bundle, workspace, how)
+            waited = _train(bundle, workspace, how)
         told = read_told(workspace / CHECKPOINT)
         write_events(workspace, told)
         # The state is of use to nobody now, and the bundle is full of pictures of a person.
         shutil.rmtree(workspace / _STATE, ignore_errors=True)
         (workspace / _BUNDLE).unlink(missing_ok=True)
-        return Made(metrics=metric_rows(one.recipe.id, of.identity, told))
+        return Made(metrics=metric_rows(one.recipe.id, of.identity, told), waited=waited)
 
     waiting = functools.partial(_tell_waiting, tell)
     told: dict[str, Any] = {"waiting": waiting, "allowed": allowed}
@@ -323,11 +325,13 @@ class _How:
     allowed: Callable[[], object]
 
 
-def _train(bundle: Bundle, workspace: Path, how: _How) -> None:
-    state = workspace / _STATE
+def _train(bundle: Bundle, workspace: Path, how: _How) -> float:
+    """Trains to the end; returns the seconds that it waited for a card."""
+    state, begun = workspace / _STATE, time.monotonic()
     limit = how.limit_seconds
     try:
         with cards.held(how.device, how.processes, how.tell) as device:
+            waited = time.monotonic() - begun
             how.allowed()  # a card may have been taken for hours
             if how.processes > 1:
                 train_shared(bundle.path, state, how.processes, device, limit, how.tell)
@@ -338,6 +342,7 @@ def _train(bundle: Bundle, workspace: Path, how: _How) -> None:
         # Not a RequestError: that would throw away the state, and hours with it.
         raise Broken(str(error)) from error
     (state / CHECKPOINT).replace(workspace / CHECKPOINT)
+    return waited
 
 
 def _tell_waiting(tell: Callable[[str], None], holder: str) -> None:

@@ -52,7 +52,7 @@ _ARTIFACTS = _schema(
     (
         "seconds",
         pa.float64(),
-        "from its turn to its commit by the clock, whatever else ran; of resumed work the last part",
+        "from its turn to its commit by the clock, without waits for a card; of resumed work the last part",
     ),
     ("host", pa.string(), "machine that did it"),
     ("run_id", pa.string(), "row in `runs`"),

@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import subprocess
 import sys
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -233,6 +234,15 @@ def test_every_failure_knows_how_often_it_failed_before(home: Home) -> None:
             record_failure(ledger, this, stage="extract", subject=subject, error=error, identity=identity)
     rows = sorted(ledger.rows("failures").to_pylist(), key=lambda row: row["failed_at"])
     assert [row["attempt"] for row in rows] == [1, 1, 1, 2, 2]
+
+
+def test_waiting_is_not_work(home: Home) -> None:
+    """Estimates add up how long stages took: not how long they stood in a queue for a card."""
+
+    def waits(workspace: Path) -> Made:
+        return replace(make(workspace), waited=3600.0)
+
+    assert produce(home, recipe(), waits, identity="anna").row["seconds"] < 0
 
 
 class Ended(BaseException):

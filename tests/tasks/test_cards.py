@@ -9,12 +9,13 @@ import threading
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from storage.errors import RequestError
-from tasks import cards
+from tasks import cards, training
 from tasks.training import check_device
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -145,6 +146,19 @@ def test_a_card_that_another_user_trained_on_is_free_afterwards(monkeypatch: pyt
     monkeypatch.setattr(os, "open", protected)
     with cards.held("cuda:0", 1, quiet) as device:
         assert device == "cuda:0"
+
+
+def test_the_wait_for_a_card_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = iter([100.0, 3700.0])
+
+    def trains(bundle: object, state: Path, *_: object) -> None:
+        state.mkdir()
+        (state / training.CHECKPOINT).write_text("trained")
+
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(training, "train_bundle", trains)
+    how = training._How("cpu", None, 1, lambda progress: None, lambda line: None, lambda: None)
+    assert training._train(SimpleNamespace(), tmp_path, how) == 3600.0  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

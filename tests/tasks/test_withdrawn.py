@@ -45,7 +45,7 @@ def begin(name: str, home: Home, patch: pytest.MonkeyPatch, withdraw: Withdraw) 
         remember.remember(home, "anna", [])
     elif name == "train":
         patch.setattr(training, "_bundle", lambda workspace, *_: (workspace / "file").write_text("faces"))
-        patch.setattr(training, "_train", lambda bundle, workspace, how: withdraw())
+        patch.setattr(training, "_train", lambda bundle, workspace, how: withdraw(0.0))
         patch.setattr(training, "read_told", lambda path: {})
         patch.setattr(training, "write_events", lambda *a: None)
         patch.setattr(training, "metric_rows", lambda *a: [])
