@@ -1,19 +1,26 @@
-"""Extraction of chosen clips, and what became of each. Shared by `flows.retry` and `flows.backfill`."""
+"""Extraction of chosen clips, as flows do it that need features of them.
+
+Called by `flows.retry` and `flows.backfill`, which tell what became of each, and by `flows.train` and
+`flows.dub`, which need what is missing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flows.engine import as_error
+from flows.inventory import Inventory
+from flows.watching import Watch
 from storage.artifacts import Artifact
-from storage.errors import HomeError, LeaseLost, MemdubError, WorkError
+from storage.errors import HomeError, LeaseLost
 from storage.home import Home
 from storage.ledger import Ledger
 
 if TYPE_CHECKING:
     from tasks.chain import ExtractOptions
 
-__all__ = ["as_error", "extract_clips"]
+__all__ = ["extract_clips", "extract_missing"]
 
 
 def extract_clips(
@@ -36,8 +43,16 @@ def extract_clips(
     return made, {clip: said.get(clip, "nothing is known") for clip in clips if clip not in made}
 
 
-def as_error(error: Exception) -> MemdubError:
-    """One of ours, whatever it was."""
-    return (
-        error if isinstance(error, MemdubError) else WorkError(f"unexpected {type(error).__name__}: {error}")
-    )
+def extract_missing(
+    home: Home, identity: str, clips: Collection[str], watch: Watch, tell: Callable[[str], None]
+) -> None:
+    """Features of these clips, made as this person's others were; raises where there are none at all then."""
+    from flows.extract import extract
+
+    tell(f"{identity} has clips without features: extracting them first")
+    inventory = Inventory(home, Ledger(home.objects), identity)
+    # As a refresh does: what was extracted with other options than the default ones stays as it is.
+    options = inventory.extract_options()
+    done = extract([identity], options=options, clips=clips, home=home.url, watch=watch, tell=tell)
+    if not done.outcomes and not inventory.extracted:
+        done.raise_if_refused()

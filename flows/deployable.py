@@ -22,6 +22,7 @@ import flows.remember
 import flows.train
 from flows import shown
 from flows.engine import persevere
+from flows.server import die_with_serve
 from flows.speech import newest_speech
 from flows.tables import clip_rows, feature_rows, refusal_rows
 from storage.errors import MemdubError
@@ -45,6 +46,10 @@ __all__ = [
 Method = Literal["memface", "nearest"]
 Preset = Literal["smoke", "cpu", "gpu", "gpu-512"]
 Speech = Literal["embedded", "deepspeech"]
+Tracker = Literal["mesh", "task"]
+
+# Each run's process imports this module first of all of ours.
+die_with_serve()
 
 
 def _asked(name: str) -> Any:
@@ -88,6 +93,7 @@ def _name_of_refresh() -> str:
 def ingest(
     identity: str,
     videos: list[Path] | None = None,
+    fps: str | None = None,
     max_side: int | None = None,
     silent_ok: bool = False,
     home: str | None = None,
@@ -97,6 +103,7 @@ def ingest(
     Args:
         identity: The person's short name; a consent record must exist.
         videos: Files or folders on the machine that runs this; without any, all that lies in raw/IDENTITY.
+        fps: Frames a second of the clips, as 25 or 30000/1001; the footage's own if not given.
         max_side: Scale larger pictures down to this side, in pixels.
         silent_ok: Accept footage without sound.
         home: Where everything lives: a folder or a URL; MEMDUB_HOME if not given.
@@ -106,6 +113,7 @@ def ingest(
             videos or [],
             identity,
             home=home,
+            rate=flows.ingest.rate_of(fps),
             max_side=max_side,
             silent_ok=silent_ok,
             watch=shown.watching,
@@ -126,6 +134,10 @@ def extract(
     dask_address: str | None = None,
     cluster: str | None = None,
     speech: Speech = "embedded",
+    tracker: Tracker = "mesh",
+    face: str = "auto",
+    model: str = "builtin",
+    offset: float | None = None,
     limit: int | None = None,
     home: str | None = None,
 ) -> list[str]:
@@ -137,13 +149,17 @@ def extract(
         dask_address: A Dask scheduler to use instead of workers of our own, as tcp://10.0.0.1:8786.
         cluster: A YAML file that describes a cluster to start, as infra/clusters/slurm.yaml.
         speech: The network that hears.
+        tracker: MediaPipe's mesh or its task.
+        face: Whom to follow: auto, largest, left, right, or a number from 0.
+        model: Morphable model: builtin, ict:FILE or bfm:FILE.
+        offset: Frames by which the sound is late; as measured if not given.
         limit: At most so many clips.
         home: Where everything lives: a folder or a URL; MEMDUB_HOME if not given.
     """
     result = persevere(
         lambda: flows.extract.extract(
             identities or [],
-            options=ExtractOptions(speech=speech),
+            options=ExtractOptions(speech, tracker, face, model, offset),
             workers=workers,
             dask_address=dask_address,
             cluster=cluster,
@@ -345,6 +361,7 @@ def refresh(
         dry_run: Only say what would be done.
         home: Where everything lives: a folder or a URL; MEMDUB_HOME if not given.
     """
+    # Only what is raised is tried again: of what a refresh noted and went past, a second one says nothing.
     done = persevere(
         lambda: flows.refresh.refresh(
             identities or [],
@@ -359,8 +376,7 @@ def refresh(
             dry_run=dry_run,
             watch=shown.watching,
             tell=shown.note,
-        ),
-        lambda result: result.failed,
+        )
     )
     shown.table("refresh", done.rows(), "What the refresh did, by person")
     shown.table("refresh files", [vars(one) for one in done.files], "Files that are not as they were")

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from flows.pools import absolute
+from flows.pools import TAG, absolute
 from storage import consent
 from storage.errors import ConsentError, RequestError
 from storage.home import Home
 
 if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
     from prefect.runner import Runner
 
-__all__ = ["TAG", "Deployments", "check_times", "wanted"]
+__all__ = ["Deployments", "check_times", "wanted"]
 
-TAG = "memdub"
 # Flows of a person, and what that person must have agreed to.
 _PERSONAL: dict[str, consent.Purpose] = {"dub": "dub", "train": "train"}
 _GENERAL = {
@@ -84,6 +84,17 @@ class Deployments:
                     what = f"this Prefect server serves {other} under the same names"
                     do = "end that `memdub serve`, or give this one a server of its own by PREFECT_API_URL"
                     raise RequestError(what, where=self._url, do=do)
+
+    async def bury(self) -> None:
+        """Runs that a serving left which was killed: they died with it, and keep their places in queues."""
+        from prefect.client.orchestration import get_client
+        from prefect.states import Crashed
+
+        async with get_client() as client:
+            ours = [one.id for one in await _ours(client) if one.parameters.get("home") == self._url]
+            for run in await _under_way(client, ours):
+                await client.set_flow_run_state(run.id, Crashed(message="`memdub serve` was killed under it"))
+                self._tell(f"{run.name}: died with the last `memdub serve`; what it finished is kept")
 
     async def look(self) -> None:
         """Bring what is served in line with the consent records as they are now."""
@@ -176,6 +187,23 @@ async def _ours(client: Any) -> list[Any]:
         found += page
         if len(page) < 200:
             return [one for one in found if one.work_pool_name is None]
+
+
+async def _under_way(client: Any, deployments: list[UUID]) -> list[FlowRun]:
+    """Runs of these that have begun and not ended."""
+    from prefect.client.schemas import filters
+    from prefect.client.schemas.objects import StateType
+
+    if not deployments:
+        return []
+    begun = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+    found: list[FlowRun] = await client.read_flow_runs(
+        deployment_filter=filters.DeploymentFilter(id=filters.DeploymentFilterId(any_=deployments)),
+        flow_run_filter=filters.FlowRunFilter(
+            state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=begun))
+        ),
+    )
+    return found
 
 
 async def _delete(deployment: UUID) -> None:

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 import numpy as np
 
+from flows.again import extract_missing
 from flows.engine import call
+from flows.failures import refused_clips
 from flows.ingest import Watch, no_progress
 from storage import consent
 from storage.artifacts import Artifact, check_whole, find, find_whole
@@ -113,8 +115,13 @@ def dub(
 
     options, audio = options or DubOptions(), Path(audio)
     place, known, audio = _looked_at(home, identity, audio, options)
+    if where is not None:
+        from flows.pools import check
+
+        check(where, place)  # not only after the minutes of an extraction
     target = _own_folder(place) if out is None else _checked_out(Path(out), audio)
-    asked = {"identity": identity, "audio": str(audio), "out": str(target), "options": options.__dict__}
+    files = {"audio": str(audio.absolute()), "out": str(target.absolute())}
+    asked = {"identity": identity, **files, "options": options.__dict__, "where": where, "workers": workers}
     with run(Ledger(place.objects), "dub", identity=identity, arguments=asked):
         known = _made_ready(place, identity, options, known, where, watch, tell)
         job = _job(place, identity, audio, options, known)
@@ -211,8 +218,8 @@ def _known(home: Home, identity: str, options: DubOptions) -> _Known:
     stages = method.stages(config)
     there = {one.clip.id for one in sources}
     if sources:
-        # What extraction refused once it would refuse again, and there is something to dub without it.
-        there |= {row["subject"] for row in ledger.rows("failures").to_pylist() if row["stage"] == "extract"}
+        # They would be refused again, and there is something to dub without them.
+        there |= refused_clips(ledger).keys()
     fitting = heard_alike(ledger, identity, sources, wanted_ear(home, stages))
     known = _Known([clip for clip in clips if clip not in there], [one.features for one in fitting])
     personal = [stage for stage in stages if stage.personal]
@@ -267,12 +274,7 @@ def _made_ready(
 ) -> _Known:
     """Runs the steps that are missing."""
     if "extract" in known.missing():
-        from flows.extract import extract
-
-        tell(f"{identity} has clips without features: extracting them first")
-        extracted = extract([identity], home=home.url, watch=watch, tell=tell)
-        if not extracted.outcomes:
-            extracted.raise_if_refused()
+        extract_missing(home, identity, known.unextracted, watch, tell)
         known = _known(home, identity, options)
     if "train" in known.missing():
         from flows.train import train

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from storage.errors import CorruptArtifact, MemdubError, PartlyFailed, WorkError
+from storage.errors import Broken, CorruptArtifact, MemdubError, PartlyFailed, WorkError
 
-__all__ = ["call", "card_limit", "card_slots", "in_prefect", "log", "passes", "persevere"]
+__all__ = ["as_error", "call", "card_limit", "card_slots", "in_prefect", "log", "passes", "persevere"]
 
 Result = TypeVar("Result")
 
@@ -61,8 +61,18 @@ def passes(error: BaseException) -> bool:
     """Whether the same work may succeed in a while: a worker was lost, the network was away."""
     if isinstance(error, MemdubError):
         # A batch names what was refused; a stored artifact does not heal.
-        return isinstance(error, WorkError) and not isinstance(error, PartlyFailed | CorruptArtifact)
+        return isinstance(error, WorkError) and not isinstance(error, Broken | PartlyFailed | CorruptArtifact)
     return isinstance(error, OSError) and not isinstance(error, _SETTLED)
+
+
+def as_error(error: Exception, where: object = None) -> MemdubError:
+    """One of ours, whatever it was, and as likely to pass."""
+    if isinstance(error, MemdubError):
+        return error
+    what = f"unexpected {type(error).__name__}: {error}"
+    if passes(error):
+        return WorkError(what, where=where, do="run it again")
+    return Broken(what, where=where, do="report it")
 
 
 def persevere(
@@ -71,9 +81,10 @@ def persevere(
     *,
     wait: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """The result of `work`, tried again while all that speaks against it can pass.
+    """The result of `work`, tried again while something that speaks against it can pass.
 
-    What is done is in the ledger, so that a new try does only the rest.
+    What is done is in the ledger, so that a new try does only the rest. Give `refused` only where a new try
+    refuses once more what does not pass: the last result alone is returned.
     """
     for seconds in _FLOW_BACKOFF:
         try:

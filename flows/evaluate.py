@@ -17,6 +17,7 @@ import fsspec
 
 from flows.dub import dub_within, require, told_of
 from flows.engine import call
+from flows.inventory import Inventory
 from flows.watching import Watch, no_progress
 from storage import consent
 from storage.artifacts import Artifact, find, workspace_of
@@ -160,7 +161,9 @@ def _material(home: Home, clip: Artifact, watch: Watch, tell: Callable[[str], No
         from flows.extract import extract
 
         tell(f"{clip.id} has no features: extracting them first")
-        extract([identity], clips=[clip.id], home=home.url, watch=watch, tell=tell).raise_if_refused()
+        options = Inventory(home, Ledger(home.objects), identity).extract_options()
+        done = extract([identity], options=options, clips=[clip.id], home=home.url, watch=watch, tell=tell)
+        done.raise_if_refused()
     return open_materials(home, [_features(home, identity)[clip.id]])[0]
 
 

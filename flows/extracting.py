@@ -20,9 +20,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from flows.engine import call
-from flows.ingest import ENDS_ALL, Watch
+from flows.ingest import Watch
 from storage.artifacts import DRAFT, Artifact, find_whole
-from storage.errors import MemdubError
+from storage.errors import HomeError, LeaseLost, MemdubError
 from storage.home import Home
 from storage.ledger import Commit, Ledger
 from storage.recipes import Recipe
@@ -240,9 +240,9 @@ def _order(work: Work, one: Planned, topics: Mapping[str, str], memdub: str) -> 
 def _collect(work: Work, one: Planned, result: Callable[[], Outcome]) -> None:
     try:
         work.finished(result())
-    except ENDS_ALL:
+    except (HomeError, LeaseLost):
         raise
-    except MemdubError as error:
+    except MemdubError as error:  # also of consent that ended meanwhile: other people's goes on
         work.refuse(one, error)
 
 

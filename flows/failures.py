@@ -11,7 +11,7 @@ from typing import Any
 
 from storage.ledger import Ledger
 
-__all__ = ["is_of_flow", "refused_clips", "standing"]
+__all__ = ["is_for_good", "is_of_flow", "refused_clips", "standing"]
 
 Row = Mapping[str, Any]
 
@@ -28,8 +28,12 @@ def standing(ledger: Ledger) -> list[dict[str, Any]]:
 
 def refused_clips(ledger: Ledger) -> dict[str, str]:
     """Clips that extraction would refuse again, as nothing about them can change; and why."""
-    failed = [row for row in standing(ledger) if row["stage"] == "extract" and row["error"] == "MediaError"]
-    return {row["subject"]: row["reason"] for row in failed}
+    return {row["subject"]: row["reason"] for row in standing(ledger) if is_for_good(row)}
+
+
+def is_for_good(row: Row) -> bool:
+    """Whether extraction refused a clip for what it is."""
+    return row["stage"] == "extract" and row["error"] == "MediaError"
 
 
 def is_of_flow(row: Row) -> bool:
@@ -37,6 +41,10 @@ def is_of_flow(row: Row) -> bool:
     if row["stage"] == "extract":
         return not str(row["subject"]).startswith("clip-")
     return row["stage"] != "ingest" or row["subject"] in (row["identity"], "ingest")
+
+
+# Of a run's arguments: how it was to be done, not what.
+_HOW = frozenset({"where", "device", "processes", "workers"})
 
 
 class _Since:
@@ -53,7 +61,7 @@ class _Since:
     def key(self, row: Row) -> tuple[Any, ...]:
         """What makes two failures the same: a flow that failed as a whole is known by its arguments."""
         run = self.by_id.get(row["run_id"])
-        asked = run["arguments"] if run is not None and is_of_flow(row) else None
+        asked = _what(run) if run is not None and is_of_flow(row) else None
         return row["stage"], row["identity"], row["subject"], asked
 
     def succeeded(self, row: Row) -> bool:
@@ -72,7 +80,8 @@ class _Since:
     def _ingested(self, row: Row) -> bool:
         path = row["subject"]
         for run in self._later(row):
-            taken = run["flow"] == "ingest" and path in _asked(run).get("videos", ())
+            videos = _asked(run).get("videos", ()) if run["flow"] == "ingest" else ()
+            taken = any(_is_named(path, video) for video in videos)
             if taken and run["status"] in ("done", "partly") and (run["id"], path) not in self.failed_in:
                 return True
         sources = self._sources_of(row["identity"])
@@ -89,7 +98,7 @@ class _Since:
                 continue
             # Else it was refused inside another flow, and only its subject says what it was.
             own = failed is not None and failed["flow"] == row["stage"]
-            if run["arguments"] == failed["arguments"] if own else _is_about(run, row["subject"]):
+            if _what(run) == _what(failed) if own else _is_about(run, row["subject"]):
                 return True
         return False
 
@@ -116,6 +125,18 @@ class _Since:
 def _asked(run: Row) -> dict[str, Any]:
     told = json.loads(run["arguments"] or "{}")
     return told if isinstance(told, dict) else {}
+
+
+def _what(run: Row) -> str:
+    """What a run was to do, whoever did it: what failed in a pool may succeed here."""
+    told = {name: value for name, value in _asked(run).items() if name not in _HOW}
+    return json.dumps(told, sort_keys=True)
+
+
+def _is_named(path: str, video: str) -> bool:
+    """Whether these are the same file; old rows name it from the folder that somebody was in."""
+    relative = not path.startswith("/") and "://" not in path
+    return video == path or (relative and video.endswith(f"/{path}"))
 
 
 def _is_about(run: Row, subject: str) -> bool:

@@ -23,6 +23,7 @@ from storage.errors import (
     LeaseLost,
     MediaError,
     MemdubError,
+    RequestError,
 )
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
@@ -31,7 +32,7 @@ from storage.text import printable
 from tasks.footage import IngestOptions, find_footage, hash_footage, inspect, refuse_unfilmed
 from tasks.ingest import ingest_file
 
-__all__ = ["Ingested", "Watch", "ingest", "no_progress"]
+__all__ = ["Ingested", "Watch", "ingest", "no_progress", "rate_of"]
 
 # What is wrong with more than the one file: the others would fail likewise.
 ENDS_ALL = (HomeError, ConsentError, LeaseLost)
@@ -91,7 +92,7 @@ def ingest(
             return result
         consent.store(place, identity, record)
     arguments = {
-        "videos": [str(file) for file in files],
+        "videos": [str(file.absolute()) for file in files],
         "silent_ok": silent_ok,
         "rate": rate,
         "max_side": max_side,
@@ -101,8 +102,21 @@ def ingest(
             watching = watch(printable(file.name), number, len(files))
             _ingest_one(place, file, identity, options, result, watching, tell)
         this.status = result.status
-        _write_down(place, this, identity, result)
+        _write_down(place, this, identity, result, files)
     return result
+
+
+def rate_of(text: str | None) -> Fraction | None:
+    """Frames a second as somebody gave them; None where nobody did."""
+    if text is None:
+        return None
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise RequestError("not a frame rate", where=f"--fps {text}", do="use 25 or 30000/1001") from error
+    if not 1 <= rate <= 240:
+        raise RequestError("not a usable frame rate", where=f"--fps {text}", do="use 1 to 240")
+    return rate
 
 
 def _consent(home: Home, identity: str, record: Path | None) -> consent.Consent:
@@ -168,15 +182,17 @@ def _ingest_one(
         result.refused.append(type(error)(error.what, where=error.where or file, do=error.do))
 
 
-def _write_down(home: Home, this: Run, identity: str, result: Ingested) -> None:
+def _write_down(home: Home, this: Run, identity: str, result: Ingested, files: Sequence[Path]) -> None:
     if this.status == "refused":
         return  # nothing was done, so nothing is written down
+    # Whoever tries again may be in another folder.
+    names = {str(file): str(file.absolute()) for file in files}
     for error in result.refused:
         record_failure(
             Ledger(home.objects),
             this,
             stage="ingest",
-            subject=str(error.where),
+            subject=names.get(str(error.where), str(error.where)),
             error=error,
             identity=identity,
         )

@@ -14,14 +14,30 @@ from typing import Any
 
 import fsspec
 
-from storage.errors import MediaError
-from storage.home import Home
+from storage import consent
+from storage.artifacts import check_whole, find
+from storage.errors import ConsentError, CorruptArtifact, MediaError, MemdubError
+from storage.home import SLUG, Home
 from storage.ledger import Ledger
-from tasks.sources import Change, Look, Seen, compare, is_as, look, unsettled
+from tasks.raw import is_video
+from tasks.sources import Change, Look, Seen, compare, folders, is_as, look, unsettled
 
-__all__ = ["File", "Intake", "Person", "Taking", "survey_files"]
+__all__ = [
+    "LEFT",
+    "Decision",
+    "File",
+    "Intake",
+    "Person",
+    "Taking",
+    "everyone",
+    "survey_files",
+    "whole_in",
+    "why_not",
+]
 
 Row = Mapping[str, Any]
+# What became of files that the next refresh takes.
+LEFT = frozenset({"failed", "copying", "unreadable", "later"})
 
 
 @dataclass
@@ -30,7 +46,7 @@ class File:
 
     identity: str
     path: str  # relative to raw/<identity>
-    became: str  # new, changed, back, copied, gone, quarantined, copying, unreadable, later
+    became: str  # new, changed, back, copied, gone, quarantined, failed, copying, unreadable, later
     clip: str | None = None
     reason: str | None = None
 
@@ -62,6 +78,20 @@ class Taking:
     seen: Seen
     sha256: str
     error: MediaError | None = None  # what was wrong already as it was read
+
+    def former(self) -> list[Row]:
+        """What the ledger says of the file as it was, if that still counts."""
+        known = self.change.known
+        return [known] if known is not None and known["state"] != "gone" else []
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done about a file that was read."""
+
+    became: str  # new, back, copied, bad
+    clip: str | None = None  # that holds the same already
+    error: MemdubError | None = None  # of a bad one
 
 
 @dataclass
@@ -105,6 +135,33 @@ class Intake:
         # Somebody may have ingested it by hand, with other options, since it was refused.
         return known["clip"] is not None or known["sha256"] not in self.contents
 
+    def former(self) -> list[Row]:
+        """What the ledger says of files that are gone, or that hold something else now."""
+        gone = [one.known for one in self.gone if one.known is not None]
+        return gone + [row for one in self.takings if one.error is None for row in one.former()]
+
+    def decide(self, taking: Taking, is_whole: Callable[[str], bool]) -> Decision:
+        """Whether there is a clip of this content, or it is known to be bad; else it is new."""
+        if taking.error is not None:
+            return Decision("bad", error=taking.error)
+        for row in self.clips:
+            if row["source_sha256"] == taking.sha256 and is_whole(row["id"]):
+                return Decision("copied" if row["retired_at"] is None else "back", row["id"])
+        for row in self.known.values():
+            if row["state"] == "quarantined" and row["sha256"] == taking.sha256 and row["clip"] is None:
+                error = MediaError(str(row["reason"]), where=taking.seen.where, do="replace it")
+                return Decision("bad", error=error)
+        return Decision("new")
+
+    def still_comes(self, home: Home, taking: Taking, error: MemdubError) -> str | None:
+        """How we know that a file which was refused is not complete yet; None where it is."""
+        if not is_as(taking.seen):
+            return "changes while we look"
+        young = abs(taking.seen.age_s) < home.settings.settle_seconds
+        if young and taking.error is None and isinstance(error, MediaError):
+            return f"{error.what}, and it was written a moment ago"
+        return None
+
     def unheld(self, rows: Iterable[Row]) -> set[str]:
         """Live clips that only these files held: they are gone, or hold something else now."""
         former = list(rows)
@@ -123,6 +180,41 @@ class Intake:
             and row["source_sha256"] not in held
             and row["id"] not in kept
         }
+
+
+def whole_in(home: Home, ledger: Ledger, identity: str) -> Callable[[str], bool]:
+    """Whether a clip of this person is there, with all of its files."""
+
+    def is_whole(name: str) -> bool:
+        clip = find(ledger, name, identity)
+        if clip is None:
+            return False
+        try:
+            check_whole(home, clip)
+        except CorruptArtifact:
+            return False
+        return True
+
+    return is_whole
+
+
+def everyone(home: Home, ledger: Ledger) -> list[str]:
+    """Whoever has a folder in raw/, or had one."""
+    known = {key.split("/")[2].removeprefix("slug=") for key in ledger.tables["sources"].files()}
+    return sorted({*folders(home), *known})
+
+
+def why_not(home: Home, name: str) -> str | None:
+    """Why nothing of this folder may be touched; None if it may."""
+    if is_video(name):
+        return "belongs to nobody: put it into a folder with a person's name"
+    if not SLUG.fullmatch(name):
+        return "not a name for an identity: a-z, 0-9, '_' and '-'"
+    try:
+        consent.require(home, name, "ingest")
+    except ConsentError as error:
+        return error.what
+    return None
 
 
 def survey_files(
@@ -150,7 +242,13 @@ def survey_files(
     if read and unsure:
         _read(home, intake, unsure, tell)
     elif unsure:
-        intake.takings = [Taking(one, one.seen, "") for one in unsure if one.seen is not None]
+        # A file that was moved keeps its number and its times.
+        as_was = {(row["bytes"], row["mtime_ns"], row["inode"]): row["sha256"] for row in known.values()}
+        seen_now = [(one, one.seen) for one in unsure if one.seen is not None]
+        intake.takings = [
+            Taking(one, file, as_was.get((file.bytes, file.mtime_ns, file.inode), ""))
+            for one, file in seen_now
+        ]
     person.unchanged = len(intake.same) + len(intake.touched)
     return intake
 

@@ -6,11 +6,12 @@ flows that decide what to do: `flows.refresh`, `flows.planning`, `flows.backfill
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from storage.artifacts import MANIFEST
 from storage.home import Home
@@ -36,12 +37,20 @@ class Inventory:
     identity: str
     clips: list[Row] = field(init=False)
     artifacts: list[Row] = field(init=False)  # each with its recipe parsed
+    coming: Mapping[str, float] = field(init=False)  # of a plan: seconds of what is to be extracted first
 
     def __post_init__(self) -> None:
-        self.clips = self.ledger.live_clips(self.identity)
+        self.clips, self.coming = self.ledger.live_clips(self.identity), {}
         rows = self.ledger.tables["artifacts"].read(partition=f"slug={self.identity}").to_pylist()
         parsed = [{**row, "recipe": json.loads(row["recipe"])} for row in rows]
         self.artifacts = sorted(parsed, key=lambda row: row["started"])
+
+    def foreseen(self, clips: Sequence[Mapping[str, Any]], coming: Mapping[str, float] | None = None) -> Self:
+        """As it would be with these live clips, once what is coming has features."""
+        then = copy.copy(self)
+        then.__dict__.pop("extracted", None)
+        then.clips, then.coming = [dict(row) for row in clips], coming or {}
+        return then
 
     def newest(self, kind: str) -> dict[str, Row]:
         """By clip, the last artifact of this kind that was made of it."""
@@ -61,6 +70,8 @@ class Inventory:
 
     def memory(self) -> Row | None:
         """The memory of just the features that there are now."""
+        if self.coming:
+            return None
         wanted = sorted(row["id"] for row in self.extracted.values())
         for row in reversed(self.artifacts):
             made_of_these = sorted(row["recipe"]["inputs"].values()) == wanted
@@ -79,11 +90,11 @@ class Inventory:
 
     def changed_share(self, checkpoint: Row) -> float:
         """Seconds that came and went since, over the seconds that it was trained on."""
-        seconds = self._seconds()
+        seconds = {**self._seconds(), **self.coming}
         features = {row["id"]: row["recipe"]["inputs"].get("clip") for row in self._of_kind("features")}
         inputs = checkpoint["recipe"]["inputs"].items()
         trained = {features.get(name) for role, name in inputs if role.startswith("features")} - {None}
-        now = set(self.extracted)
+        now = {*self.extracted, *self.coming}
         before = sum(seconds.get(str(clip), 0.0) for clip in trained)
         return sum(seconds.get(str(clip), 0.0) for clip in now ^ trained) / max(before, 1e-9)
 

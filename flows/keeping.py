@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flows.engine import as_error
 from flows.failures import refused_clips, standing
 from flows.inventory import Inventory, train_options
 from flows.watching import Watch
 from storage.artifacts import Artifact
-from storage.errors import HomeError, LeaseLost, MemdubError, RequestError, WorkError
+from storage.errors import HomeError, LeaseLost, MemdubError, RequestError
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.runs import Run, record_failure
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tasks.chain import ExtractOptions
     from tasks.training import TrainOptions
 
-__all__ = ["Keeper", "Retraining", "asked_methods", "mark_refused", "retrainings"]
+__all__ = ["Keeper", "Retraining", "asked_methods", "mark_refused", "memory_due", "retrainings"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,20 @@ def retrainings(
                 found.append(Retraining(inventory.identity, method, preset, stage, share, row))
     new = [pair for pair in asked if pair not in there]
     return found + [Retraining(inventory.identity, *pair, None, None) for pair in new]
+
+
+def memory_due(inventory: Inventory, failures: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether there is a memory to make; one that was refused waits for other features."""
+    if inventory.coming:
+        return True
+    features = list(inventory.extracted.values())
+    if not features or inventory.memory() is not None:
+        return False
+    newest = max(row["started"] for row in features)
+    return not any(
+        (row["stage"], row["identity"]) == ("remember", inventory.identity) and row["failed_at"] > newest
+        for row in failures
+    )
 
 
 def mark_refused(ledger: Ledger, identity: str, run: Run) -> list[dict[str, Any]]:
@@ -145,16 +160,10 @@ class Keeper:
         self.failed += done.refused
 
     def remember(self, identity: str) -> None:
-        """The memory of the features that there are now; one that was refused waits for other features."""
+        """The memory of the features that there are now."""
         ledger = Ledger(self.home.objects)
-        inventory = Inventory(self.home, ledger, identity)
-        features = list(inventory.extracted.values())
-        if not features or inventory.memory() is not None:
+        if not memory_due(Inventory(self.home, ledger, identity), standing(ledger)):
             return
-        newest = max(row["started"] for row in features)
-        for row in standing(ledger):
-            if row["stage"] == "remember" and row["identity"] == identity and row["failed_at"] > newest:
-                return
         from flows.remember import remember
 
         self.tell(f"remembering {identity}")
@@ -181,12 +190,11 @@ class Keeper:
         """Written down and told at the end; what would fail for everything is raised."""
         if isinstance(error, HomeError | LeaseLost):
             raise error
-        if not isinstance(error, MemdubError):
-            error = WorkError(f"unexpected {type(error).__name__}: {error}", do="report it")
-        self.failed.append(type(error)(error.what, where=error.where or subject, do=error.do))
-        if isinstance(error, RequestError):  # a flow writes down its own failures, but no wrong requests
+        told = as_error(error)
+        self.failed.append(type(told)(told.what, where=told.where or subject, do=told.do))
+        if isinstance(told, RequestError):  # a flow writes down its own failures, but no wrong requests
             ledger = Ledger(self.home.objects)
-            record_failure(ledger, self.run, stage=stage, subject=subject, error=error, identity=identity)
+            record_failure(ledger, self.run, stage=stage, subject=subject, error=told, identity=identity)
 
 
 def _count(number: int, what: str) -> str:

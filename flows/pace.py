@@ -1,7 +1,8 @@
 """How long things took so far: medians over what the ledger holds. Called by `flows.planning`.
 
 Of stages that look at pictures, seconds a frame; of ingest, seconds a byte of footage; of trainings and dubs,
-seconds altogether.
+seconds altogether. All by the clock: where many clips are under way at once each takes longer than alone, so
+that sums over clips are an upper bound there.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ select median(took / frames) from (
   join lineage f on f.child = a.id join lineage l on l.child = f.parent and l.role = 'clip'
   join clips c on c.id = l.parent where a.kind = 'memory' group by a.id) where frames > 0"""
 OF_FILES = """
-select median(a.seconds / c.source_bytes), median(c.frames / c.source_bytes)
+select median(a.seconds / c.source_bytes), median(c.frames / c.source_bytes),
+  median(c.duration_s / c.source_bytes)
 from clips c join artifacts a using (id) where c.source_bytes > 0"""
 
 
@@ -39,6 +41,7 @@ class Pace:
     per_frame: dict[str, float] = field(init=False)
     seconds_per_byte: float | None = field(init=False)
     frames_per_byte: float | None = field(init=False)
+    footage_per_byte: float | None = field(init=False)
     whole: dict[tuple[str, ...], float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,7 +50,8 @@ class Pace:
         (remembering,) = ask(OF_MEMORIES).fetchall()[0]
         if remembering is not None:
             self.per_frame["remember"] = remembering
-        self.seconds_per_byte, self.frames_per_byte = ask(OF_FILES).fetchall()[0]
+        (found,) = ask(OF_FILES).fetchall()
+        self.seconds_per_byte, self.frames_per_byte, self.footage_per_byte = found
         columns, chosen = "kind, seconds, recipe", "('checkpoint', 'dub')"
         rows = ask(f"select {columns} from artifacts where kind in {chosen}").fetchall()
         self.whole = _medians(rows)
@@ -64,6 +68,10 @@ class Pace:
     def frames_of(self, size: int) -> float | None:
         """How many frames a file of footage may have."""
         return None if self.frames_per_byte is None else self.frames_per_byte * size
+
+    def footage_of(self, size: int) -> float:
+        """How many seconds a file of footage may last; 0 where no past one tells."""
+        return (self.footage_per_byte or 0.0) * size
 
     def of_training(self, method: str, preset: str, stage: str) -> float | None:
         """Minutes that this stage took, whoever was trained."""

@@ -6,23 +6,25 @@ line.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.failures import standing
-from flows.intake import Intake, survey_files
+from flows.failures import is_for_good, standing
+from flows.foreseeing import Foreseen, after
+from flows.intake import Intake, everyone, survey_files, why_not
 from flows.inventory import CLIP_STAGES, Inventory
-from flows.keeping import retrainings
+from flows.keeping import memory_due, retrainings
 from flows.pace import Pace
+from flows.shrinking import Shrinks, check_shrink
 from flows.speech import newest_speech
 from storage import consent
 from storage.artifacts import find_whole
 from storage.errors import ConsentError, MemdubError, RequestError
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
-from tasks.sources import folders
 
 if TYPE_CHECKING:
     from storage.recipes import Recipe
@@ -59,6 +61,7 @@ class Plan:
     """All steps, and how long those to run may take, one after another."""
 
     steps: list[Step] = field(default_factory=list)
+    stops: str | None = None  # why it would stop before it changes anything
 
     @property
     def minutes(self) -> float:
@@ -74,7 +77,8 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         steps = [asdict(one) for one in self.steps]
-        return {"plan": steps, "minutes": self.minutes, "minutes_unknown_of": self.unknown}
+        told = {"minutes": self.minutes, "minutes_unknown_of": self.unknown, "stops": self.stops}
+        return {"plan": steps, **told}
 
 
 def plan(
@@ -94,9 +98,12 @@ def plan(
     for identity in identities:
         check_slug(identity)
     ledger = Ledger(place.objects)
-    names = list(identities) or sorted({*consent.identities(place), *folders(place)})
+    # As each goes itself: through the folders of raw/, or through the people who agreed.
+    everybody = everyone(place, ledger) if "ingest" in TOUCHES[flow] else consent.identities(place)
+    names = list(identities) or everybody
     planner = _Planner(place, ledger, flow, Pace(ledger), (method, preset), audio, retrain_at)
-    return Plan([step for name in names for step in planner.of(name)])
+    steps = [step for name in names for step in planner.of(name)]
+    return Plan(steps, planner.stops() if flow == "refresh" else None)
 
 
 @dataclass
@@ -112,11 +119,22 @@ class _Planner:
     retrain_at: float
 
     def __post_init__(self) -> None:
-        self.failed = {(row["stage"], row["subject"]): row for row in standing(self.ledger)}
+        self.standing = standing(self.ledger)
+        self.failed = {(row["stage"], row["subject"]): row for row in self.standing}
+        self.intakes: list[Intake] = []
+
+    def stops(self) -> str | None:
+        """What the guard of a refresh would say."""
+        try:
+            check_shrink(self.home, self.intakes)
+        except Shrinks as error:
+            return str(error)
+        return None
 
     def of(self, identity: str) -> Iterable[Step]:
         """One person's steps."""
-        reason = self._refusal(identity, "dub" if self.flow == "dub" else "ingest")
+        own = self.flow == "dub"
+        reason = self._refusal(identity, "dub") if own else why_not(self.home, identity)
         if reason is not None:
             return [Step(self.flow, identity, identity, "blocked", None, reason)]
         touched = TOUCHES[self.flow]
@@ -125,7 +143,10 @@ class _Planner:
         if "ingest" in touched:
             tell: Callable[[str], None] = lambda line: None  # noqa: E731
             intake = survey_files(self.home, self.ledger, identity, tell=tell, read=False)
+            self.intakes.append(intake)
             steps += self._files(intake)
+            if self.flow == "refresh":
+                inventory = self._after(inventory, intake, steps)
         if touched & {"ingest", "extract"}:
             steps += [step for row in inventory.clips for step in self._clip(inventory, row)]
         later = [("remember", self._memory), ("train", self._training), ("dub", self._dubbing)]
@@ -133,6 +154,14 @@ class _Planner:
             if stage in touched:
                 steps += tell_of(inventory, steps)
         return steps
+
+    def _after(self, inventory: Inventory, intake: Intake, steps: Sequence[Step]) -> Inventory:
+        """As the refresh leaves it: what is gone retired, what is new extracted, as long as sizes tell."""
+        new = {one.subject for one in steps if (one.stage, one.state) == ("features", "to run")}
+        seconds = {one.seen.path: self.pace.footage_of(one.seen.bytes) for one in intake.takings}
+        found = Foreseen(retired=intake.unheld(intake.former()), new={path: seconds[path] for path in new})
+        refused = {row["subject"] for row in self.standing if is_for_good(row)}
+        return after(inventory, intake, found, refused, math.inf)
 
     def _refusal(self, identity: str, purpose: consent.Purpose) -> str | None:
         try:
@@ -155,6 +184,8 @@ class _Planner:
         by_hand = {(row["source_name"], row["source_bytes"]) for row in intake.clips}
         for taking in intake.takings:
             size, path = taking.seen.bytes, taking.seen.path
+            if taking.sha256 in contents.values():
+                continue
             if taking.change.kind == "new" and (path.rpartition("/")[2], size) in by_hand:
                 continue
             yield Step("ingest", who, path, "to run", self.pace.of_file(size), "new, or changed", path)
@@ -162,7 +193,10 @@ class _Planner:
                 frames = self.pace.frames_of(size)
                 for stage in CLIP_STAGES:
                     yield Step(stage, who, path, "to run", self.pace.of_frames(stage, frames), None, path)
+        retired = intake.unheld(intake.former())
         for gone in intake.gone:
+            if gone.known is None or gone.known["clip"] not in retired:
+                continue
             yield Step("retire", who, gone.path, "to run", 0.0, "its file is gone", gone.path)
 
     def _clip(self, inventory: Inventory, row: dict[str, Any]) -> Iterable[Step]:
@@ -191,10 +225,10 @@ class _Planner:
                 yield Step(stage, who, clip, "to run", minutes, again, name)
 
     def _to_run(self, inventory: Inventory, clip: str) -> list[Recipe]:
-        from tasks.chain import Chain, Ingredients
+        from tasks.chain import Chain, ExtractOptions, Ingredients
 
-        like = None if self.flow != "extract" else clip
-        options = inventory.extract_options(like)
+        # The command `extract` takes what its options say; others do what the person's last clip had.
+        options = ExtractOptions() if self.flow == "extract" else inventory.extract_options()
         chain = Chain.of(clip, Ingredients.gather(self.home, options))
         who = inventory.identity
         if find_whole(self.home, self.ledger, chain.features, who) is not None:
@@ -210,6 +244,8 @@ class _Planner:
         if inventory.memory() is not None and not new:
             return [Step("remember", who, who, "done")]
         failure = self.failed.get(("remember", who))
+        if self.flow == "refresh" and failure is not None and not memory_due(inventory, self.standing):
+            return [Step("remember", who, who, "failed", None, failure["reason"])]
         frames = sum(row["frames"] for row in inventory.clips)
         why = None if failure is None else f"failed before: {failure['reason']}"
         return [Step("remember", who, who, "to run", self.pace.of_frames("remember", frames), why)]

@@ -1,20 +1,20 @@
 """Training in another Prefect work pool, as `--where gpu-pool` asks: sent there, waited for, taken over.
 
-A deployment of the pool is used where there is one of the flow `train`; else one is made, which asks of the
+A deployment of the pool is used where there is one of our flow `train`; else one is made, which asks of the
 pool's workers only that they have memdub installed and see the same home. Called by `flows.train`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from flows import server
 from flows.engine import in_prefect
 from storage.artifacts import find_whole
-from storage.errors import RequestError, WorkError
+from storage.errors import Broken, RequestError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from tasks.training import TrainedStage, TrainOptions
 
-__all__ = ["absolute", "check", "train_in_pool"]
+__all__ = ["TAG", "absolute", "check", "train_in_pool"]
 
+# What all deployments of ours have, in this file, in `flows.deployments`, and in infra/prefect.yaml.
+TAG = "memdub"
 _ASK_SECONDS = 2.0
 # Pools that start their work without a worker of ours.
 _WITHOUT_WORKERS = (":push", ":managed")
@@ -38,7 +40,7 @@ def check(pool: str, home: Home) -> None:
     """RequestError where nobody would ever begin: no server, no such pool, no worker."""
     from prefect.client.orchestration import get_client
 
-    with _connected(home), get_client(sync_client=True) as client:
+    with _connected(home, pool), get_client(sync_client=True) as client:
         _check_pool(client, pool)
 
 
@@ -54,12 +56,12 @@ def train_in_pool(
     """Has the pool make what is missing of these stages; WorkError unless it is there afterwards."""
     if not _missing(home, identity, stages):
         return
-    with _connected(home):
+    with _connected(home, pool):
         _train(pool, _parameters(home, identity, options, how), tell)
     if left := _missing(home, identity, stages):
         what = f"the pool has finished, but stage {left[0]} is not in this home"
         do = "see that its workers have the same home, version and weights"
-        raise WorkError(what, where=f"--where {pool}", do=do)
+        raise Broken(what, where=f"--where {pool}", do=do)
 
 
 def absolute(home: Home) -> str:
@@ -67,9 +69,15 @@ def absolute(home: Home) -> str:
     return home.uri("").rstrip("/")
 
 
-def _connected(home: Home) -> AbstractContextManager[None]:
+@contextmanager
+def _connected(home: Home, pool: str) -> Iterator[None]:
     """Inside a run Prefect knows its server; elsewhere the home or the environment tells."""
-    return nullcontext() if in_prefect() else server.used(server.address(home))
+    with server.understood(f"--where {pool}"):
+        if in_prefect():
+            yield
+            return
+        with server.used(server.address(home)):
+            yield
 
 
 def _missing(home: Home, identity: str, stages: Sequence[TrainedStage]) -> list[str]:
@@ -130,12 +138,14 @@ def _check_pool(client: SyncPrefectClient, pool: str) -> None:
 
 
 def _deployment_of(client: SyncPrefectClient, pool: str) -> DeploymentResponse:
-    from prefect.client.schemas.filters import FlowFilter, FlowFilterName, WorkPoolFilter, WorkPoolFilterName
+    from prefect.client.schemas import filters
     from prefect.types.entrypoint import EntrypointType
 
     there = client.read_deployments(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=["train"])),
-        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
+        flow_filter=filters.FlowFilter(name=filters.FlowFilterName(any_=["train"])),
+        work_pool_filter=filters.WorkPoolFilter(name=filters.WorkPoolFilterName(any_=[pool])),
+        # Others may have a flow of that name on the same server.
+        deployment_filter=filters.DeploymentFilter(tags=filters.DeploymentFilterTags(all_=[TAG])),
     )
     if there:
         return min(there, key=lambda one: one.name)
@@ -144,7 +154,7 @@ def _deployment_of(client: SyncPrefectClient, pool: str) -> DeploymentResponse:
     made: Any = train.to_deployment(
         f"in-{pool}",
         work_pool_name=pool,
-        tags=["memdub"],
+        tags=[TAG],
         description=f"Trainings that were sent to {pool}.",
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
@@ -169,7 +179,8 @@ def _under_way(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=open_))),
     )
-    return next((run for run in runs if run.parameters == parameters), None)
+    asked = {**(deployment.parameters or {}), **parameters}
+    return next((run for run in runs if run.parameters == asked), None)
 
 
 def _wait(client: SyncPrefectClient, run: FlowRun, pool: str, tell: Tell) -> None:
@@ -186,4 +197,6 @@ def _wait(client: SyncPrefectClient, run: FlowRun, pool: str, tell: Tell) -> Non
         time.sleep(_ASK_SECONDS)
     if not state.is_completed():
         what = f"the training ended as {str(said).lower()}: {state.message or 'nothing was said'}"
-        raise WorkError(what, where=f"--where {pool}", do=f"`prefect flow-run logs {run.id}` says more")
+        # Whoever cancelled it meant it; of what failed the run itself has tried again what can pass.
+        kind = WorkError if state.is_crashed() else Broken
+        raise kind(what, where=f"--where {pool}", do=f"`prefect flow-run logs {run.id}` says more")

@@ -8,7 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.again import as_error, extract_clips
+from flows.again import extract_clips
+from flows.engine import as_error
 from flows.inventory import CLIP_STAGES, Inventory, train_options
 from storage.artifacts import Artifact
 from storage.errors import ConsentError, HomeError, LeaseLost, MediaError, RequestError, WorkError

@@ -9,36 +9,31 @@ imported before there is work.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from flows.batch import first_few, refusals
-from flows.failures import refused_clips
-from flows.intake import File, Intake, Person, survey_files
+from flows.failures import refused_clips, standing
+from flows.foreseeing import after, foresee
+from flows.intake import File, Intake, Person, everyone, survey_files, why_not
 from flows.inventory import Inventory
-from flows.keeping import Keeper, Retraining, asked_methods, mark_refused, retrainings
+from flows.keeping import Keeper, Retraining, asked_methods, mark_refused, memory_due, retrainings
+from flows.shrinking import Shrinks, check_shrink
 from flows.taking import carry_out
 from flows.watching import Watch, no_progress
 from storage import consent, leases
 from storage.artifacts import Artifact
 from storage.errors import ConsentError, MemdubError, PartlyFailed, RequestError
-from storage.home import SLUG, Home, check_slug
+from storage.home import Home, check_slug
 from storage.ledger import Ledger
 from storage.runs import Run, run
-from tasks.raw import is_video
-from tasks.sources import folders
 
 __all__ = ["File", "Person", "Refreshed", "Shrinks", "refresh"]
 
 LEASE = "refresh"
-# A refresh that retires a larger share of the live clips has met a disk that is not there.
-MOST_RETIRED = 0.2
-
-
-class Shrinks(RequestError):
-    """A refresh would retire more clips than anybody takes away on purpose; nothing was changed."""
 
 
 @dataclass
@@ -169,11 +164,14 @@ class _Work:
     def carry_out(self, this: Run, lease: leases.Lease, how: dict[str, Any]) -> Refreshed:
         Ledger(self.home.objects).gather()  # what workers of a killed run have left
         self._survey()
-        self._guard()
+        if not self.allow_shrink:
+            check_shrink(self.home, self.intakes)
         keeper = Keeper(self.home, this, self.watch, self.tell)
         for intake in self.intakes:
             lease.check()
             self._take(this, intake)
+        for intake in self.intakes:  # a consent may have ended while files were taken
+            intake.person.blocked = intake.person.blocked or why_not(self.home, intake.identity)
         allowed = [intake for intake in self.intakes if intake.person.blocked is None]
         keeper.extract([intake.identity for intake in allowed], limit=self.limit, **how)
         for intake in allowed:
@@ -190,34 +188,28 @@ class _Work:
         self.result.dry_run = True
         self._survey()
         try:
-            self._guard()
+            if not self.allow_shrink:
+                check_shrink(self.home, self.intakes)
         except Shrinks as error:
             self.result.stops = str(error)
         ledger = Ledger(self.home.objects)
-        refused = refused_clips(ledger)
+        refused, failures = refused_clips(ledger), standing(ledger)
+        left = math.inf if self.limit is None else self.limit
         for intake in self.intakes:
-            inventory = Inventory(self.home, ledger, intake.identity)
-            retired = intake.unheld([one.known for one in intake.gone if one.known])
-            todo = [row for row in inventory.unextracted() if row["id"] not in {*refused, *retired}]
-            intake.person.taken = len(intake.takings)
-            intake.person.retired = len(retired)
-            intake.person.extracted = len(todo) + len(intake.takings)
-            known = intake.known.values()
-            intake.person.quarantined = sum(row["state"] == "quarantined" for row in known)
-            intake.person.clips = len(inventory.clips)
-            for one in intake.takings:
-                intake.note(one.seen.path, "changed" if one.change.kind == "changed" else "new")
-            for one in intake.gone:
-                intake.note(one.path, "gone")
-            if self._may(intake.identity, "train"):
-                self.result.to_train += retrainings(inventory, self.retrain_at, self.asked)
+            found = foresee(self.home, ledger, intake)
+            then = after(Inventory(self.home, ledger, intake.identity), intake, found, refused, left)
+            left -= len(then.coming)
+            intake.person.extracted = len(then.coming)
+            if self._may(intake.identity, "train") and (then.extracted or then.coming):
+                intake.person.remembered = int(memory_due(then, failures))
+                self.result.to_train += retrainings(then, self.retrain_at, self.asked)
         return self._told()
 
     def _survey(self) -> None:
         ledger = Ledger(self.home.objects)
         left = self.limit
-        for name in self.identities or _everyone(self.home, ledger):
-            reason = _why_not(self.home, name)
+        for name in self.identities or everyone(self.home, ledger):
+            reason = why_not(self.home, name)
             if reason is not None:
                 self.result.people.append(Person(name, blocked=reason))
                 continue
@@ -229,20 +221,6 @@ class _Work:
                 left -= len(intake.takings)
             self.intakes.append(intake)
             self.result.people.append(intake.person)
-
-    def _guard(self) -> None:
-        """Raises Shrinks before anything is changed."""
-        lost = {
-            intake.identity: len(intake.unheld([one.known for one in intake.gone if one.known]))
-            for intake in self.intakes
-        }
-        live = sum(len(intake.live) for intake in self.intakes)
-        if self.allow_shrink or sum(lost.values()) <= MOST_RETIRED * live:
-            return
-        whose = ", ".join(f"{count} of {name}" for name, count in lost.items() if count)
-        what = f"{sum(lost.values())} of {live} clips would be retired, as their files are gone ({whose})"
-        do = "see that the disk is there; if they are meant to go, add --allow-shrink"
-        raise Shrinks(what, where=self.home.uri("raw"), do=do)
 
     def _take(self, this: Run, intake: Intake) -> None:
         try:
@@ -286,22 +264,3 @@ class _Work:
                     setattr(intake.person, name, sum(not one.reused for one in made))
         result.seconds = time.monotonic() - self.begun
         return result
-
-
-def _everyone(home: Home, ledger: Ledger) -> list[str]:
-    """Whoever has a folder in raw/, or had one."""
-    known = {key.split("/")[2].removeprefix("slug=") for key in ledger.tables["sources"].files()}
-    return sorted({*folders(home), *known})
-
-
-def _why_not(home: Home, name: str) -> str | None:
-    """Why nothing of this folder may be touched; None if it may."""
-    if is_video(name):
-        return "belongs to nobody: put it into a folder with a person's name"
-    if not SLUG.fullmatch(name):
-        return "not a name for an identity: a-z, 0-9, '_' and '-'"
-    try:
-        consent.require(home, name, "ingest")
-    except ConsentError as error:
-        return error.what
-    return None

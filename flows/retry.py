@@ -9,10 +9,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flows.again import as_error, extract_clips
+from flows.again import extract_clips
 from flows.batch import first_few, refusals
+from flows.engine import as_error
 from flows.failures import is_of_flow, standing
 from flows.keeping import Retraining, mark_refused
 from flows.watching import Watch, no_progress
@@ -30,6 +31,10 @@ from storage.errors import (
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
 from storage.runs import Run, record_failure, run
+from tasks.sources import local_copy, look
+
+if TYPE_CHECKING:
+    from tasks.footage import IngestOptions
 
 __all__ = ["Retried", "Trial", "retry"]
 
@@ -180,21 +185,57 @@ class _Work:
         from fractions import Fraction
 
         from flows.ingest import ingest
+        from tasks.footage import IngestOptions
 
-        file = Path(trial.subject)
-        if not file.is_file():
-            trial.became, trial.why = "gone", "the file is no longer there"
-            return []
         rate = asked.get("rate")
         options = {
             "rate": Fraction(rate) if rate else None,
             "max_side": asked.get("max_side"),
             "silent_ok": bool(asked.get("silent_ok")),
         }
+        if "://" in trial.subject:
+            return self._ingest_from_bucket(trial, IngestOptions(**options))
+        file = Path(trial.subject)
+        if not file.is_file():
+            return self._gone(trial)
         done = ingest([file], str(trial.identity), **self._told(), **options)
         done.raise_if_refused()
-        _release(self.home, self.run, str(trial.identity), file, done.clips[0])
+        _release(self.home, self.run, str(trial.identity), trial.subject, done.clips[0])
         return list(done.clips)
+
+    def _gone(self, trial: Trial) -> list[Artifact]:
+        trial.became, trial.why = "gone", "the file is no longer there"
+        return []
+
+    def _ingest_from_bucket(self, trial: Trial, options: IngestOptions) -> list[Artifact]:
+        """A file of a bucket's raw/, as a refresh takes it; a run of its own tells that it was taken."""
+        from tasks.ingest import ingest_file
+
+        identity, ledger = str(trial.identity), Ledger(self.home.objects)
+        consent.require(self.home, identity, "ingest")
+        seen = next((one for one in look(self.home, identity).files if one.where == trial.subject), None)
+        if seen is None:
+            return self._gone(trial)
+        failed: MemdubError | None = None
+        asked = {"videos": [trial.subject], **asdict(options)}
+        with run(ledger, "ingest", identity=identity, arguments=asked) as this:
+            try:
+                with local_copy(self.home, seen) as file, self.watch(seen.path, 1, 1) as progress:
+                    clip = ingest_file(self.home, file, identity, options, progress=progress)
+            except (HomeError, LeaseLost, ConsentError):
+                raise
+            except Exception as error:
+                told = as_error(error)
+                # Not the copy, which is gone by now.
+                failed = type(told)(told.what, where=trial.subject, do=told.do)
+                this.status = "refused" if isinstance(failed, RequestError) else "failed"
+                if this.status == "failed":
+                    said = {"stage": "ingest", "subject": trial.subject, "identity": identity}
+                    record_failure(ledger, this, error=failed, **said)
+        if failed is not None:
+            raise failed
+        _release(self.home, self.run, identity, trial.subject, clip)
+        return [clip]
 
     def _extract(self, pairs: Sequence[tuple[Mapping[str, Any], Trial]]) -> None:
         from tasks.chain import ExtractOptions
@@ -254,7 +295,8 @@ class _Work:
         else:  # refused inside a refresh: its subject says which
             method, preset, *stage = trial.subject.split(":")
             options = Retraining(str(trial.identity), method, preset, *(stage or [None]), None).options()
-        done = train(str(trial.identity), options, **self._told())
+        how = {name: asked[name] for name in ("where", "device", "processes") if name in asked}
+        done = train(str(trial.identity), options, **how, **self._told())
         return [one.checkpoint for one in done.outcomes]
 
     def _dub(self, trial: Trial, asked: Mapping[str, Any]) -> list[Artifact]:
@@ -265,7 +307,8 @@ class _Work:
             raise RequestError("nobody knows with which speech", do="run `memdub dub` again")
         out = asked["out"] if str(asked["out"]).lower().endswith(".mp4") else None
         options = DubOptions(**asked.get("options", {}))
-        return [dub(str(trial.identity), asked["audio"], out, options=options, **self._told()).dub]
+        how = {name: asked[name] for name in ("where", "workers") if name in asked}
+        return [dub(str(trial.identity), asked["audio"], out, options=options, **how, **self._told()).dub]
 
     def _evaluate(self, trial: Trial, asked: Mapping[str, Any]) -> list[Artifact]:
         from flows.evaluate import evaluate
@@ -274,10 +317,10 @@ class _Work:
         return [evaluate(str(trial.identity), **options, **self._told()).evaluation]
 
 
-def _release(home: Home, this: Run, identity: str, file: Path, clip: Artifact) -> None:
+def _release(home: Home, this: Run, identity: str, file: str, clip: Artifact) -> None:
     """Have the next refresh know that a file of raw/ is no longer bad."""
     ledger = Ledger(home.objects)
     for row in ledger.sources(identity):
-        if row["state"] == "quarantined" and str(file).endswith(f"raw/{identity}/{row['path']}"):
+        if row["state"] == "quarantined" and file.endswith(f"raw/{identity}/{row['path']}"):
             said = {"state": "done", "reason": None, "clip": clip.id, "run_id": this.id}
             ledger.note_sources(identity, [{**row, **said, "changed_at": this.started}])

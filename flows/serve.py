@@ -19,7 +19,7 @@ from pathlib import Path
 
 from flows import server
 from flows.deployments import Deployments, check_times
-from flows.engine import card_limit
+from flows.engine import as_error, card_limit
 from storage import leases
 from storage.errors import MemdubError, RequestError
 from storage.home import Home
@@ -129,20 +129,24 @@ class _Serving:
             pause_on_shutdown=False,
         )
         served = Deployments(self.home, runner, self.options.cron, self.options.timezone, self.tell)
-        await served.check_free()
-        await _limit_cards()
+        server.runs_die_with_us()
+        with server.understood(self.api):
+            await served.check_free()
+            await served.bury()
+            await _limit_cards()
         problem: MemdubError | None = None
         async with runner:
             try:
                 await self._serve(served)
-            except MemdubError as error:
-                problem = error  # through the runner it would come as a group of errors
+            except Exception as error:
+                problem = as_error(error)  # through the runner it would come as a group of errors
         if problem is not None:
             raise problem
 
     async def _serve(self, served: Deployments) -> None:
         with self._told_to_stop():
-            await served.look()
+            with server.understood(self.api):
+                await served.look()
             self.tell(f"serving {self.home.url}; runs, pictures and logs: {self.api.removesuffix('/api')}")
             await self._until_stopped(served)
         with contextlib.suppress(Exception):  # a server that is gone pauses nothing
@@ -151,14 +155,13 @@ class _Serving:
     async def _until_stopped(self, served: Deployments) -> None:
         while not self.stopped.is_set():
             try:
-                await self._revive()
-                await served.look()
-                await served.start_due()
-            except MemdubError as error:
-                self.tell(str(error))
-            except Exception as error:
-                # The server is away, or busy: whatever it has been asked waits there.
-                self.tell(f"Prefect does not answer ({type(error).__name__}); trying on")
+                with server.understood(self.api):
+                    await self._revive()
+                    await served.look()
+                    await served.start_due()
+            except (MemdubError, OSError) as error:
+                # The server or the home is away, or busy: whatever Prefect has been asked waits there.
+                self.tell(f"{as_error(error)}; trying on")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopped.wait(), _LOOK_SECONDS)
 

@@ -7,6 +7,7 @@ need one. Called by `flows.serve` and `flows.pools`.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -24,10 +25,21 @@ from storage import leases
 from storage.errors import RequestError, WorkError
 from storage.home import Home
 
-__all__ = ["OwnServer", "address", "answers", "configured", "noted", "used"]
+__all__ = [
+    "OwnServer",
+    "address",
+    "answers",
+    "configured",
+    "die_with_serve",
+    "noted",
+    "runs_die_with_us",
+    "understood",
+    "used",
+]
 
 _NOTE = ".serve/server.json"
 START_SECONDS = 600.0
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 # Prefect's own command, told by the kernel to end when we do, even by `kill -9`; a terminal's ctrl-C is ours
 # to hear first, so it has a session of its own.
 _LAUNCH = """
@@ -41,7 +53,10 @@ os.execv(sys.executable, [sys.executable, "-m", "prefect", *sys.argv[2:]])
 _ENVIRONMENT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # Places in its queues are in its database; who holds them must outlive a server that dies, too.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
 }
+_SERVED_BY = "MEMDUB_SERVED_BY"
 
 
 def configured() -> str | None:
@@ -105,6 +120,43 @@ def noted(home: Home, api: str) -> Iterator[None]:
         held = home.objects.read(_NOTE)
         if held is not None and held[0] == content:
             home.objects.delete_if(_NOTE, held[1])
+
+
+def runs_die_with_us() -> None:
+    """Have the processes of runs that this process starts end with it, even by `kill -9`."""
+    os.environ[_SERVED_BY] = str(os.getpid())
+
+
+@contextlib.contextmanager
+def understood(where: object) -> Iterator[None]:
+    """Inside, what Prefect's client raises becomes an error of ours."""
+    import httpx
+    from prefect.exceptions import PrefectException
+
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        code = error.response.status_code
+        if code in (401, 403):
+            do = "set PREFECT_API_AUTH_STRING or PREFECT_API_KEY as it was given to the server"
+            raise RequestError("the Prefect server wants to know who asks", where=where, do=do) from error
+        what = f"the Prefect server answers {code} {error.response.reason_phrase}"
+        if code < 500:
+            do = "see that its version is the one that is installed here"
+            raise RequestError(what, where=where, do=do) from error
+        raise WorkError(what, where=where, do="its log says why; then run it again") from error
+    except httpx.HTTPError as error:
+        what = f"the Prefect server does not answer ({type(error).__name__})"
+        raise WorkError(what, where=where, do="see that it runs") from error
+    except PrefectException as error:  # as of a run that somebody deleted
+        what = f"the Prefect server refuses: {error} ({type(error).__name__})"
+        raise RequestError(what, where=where, do="look at it in the UI") from error
+
+
+def die_with_serve() -> None:
+    """In the process of a run that `memdub serve` started: the kernel ends it with that."""
+    if sys.platform == "linux" and os.environ.get(_SERVED_BY) == str(os.getppid()):
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 
 
 def _noted(home: Home) -> str | None:

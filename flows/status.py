@@ -14,7 +14,7 @@ from typing import Any
 from flows.failures import standing
 from flows.inventory import CLIP_STAGES
 from storage import consent, leases
-from storage.errors import ConsentError
+from storage.errors import ConsentError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger, connect
 from tasks.sources import Change, compare, look
@@ -202,6 +202,8 @@ def _consent(home: Home, identity: str) -> str:
         record = consent.read(home, identity)
     except ConsentError:
         return "broken record"
+    except WorkError:
+        return "cannot be read now"
     today = dt.date.today()
     if record.expires < today:
         return f"expired {record.expires}"

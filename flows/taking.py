@@ -10,24 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flows.engine import call
-from flows.intake import Intake, Taking
+from flows.engine import as_error, call, passes
+from flows.intake import LEFT, Intake, Taking, whole_in
 from flows.watching import Watch
 from storage import consent
-from storage.artifacts import Artifact, check_whole, find
+from storage.artifacts import Artifact, find
 from storage.errors import (
     ConsentError,
-    CorruptArtifact,
     HomeError,
     LeaseLost,
-    MediaError,
     MemdubError,
-    WorkError,
 )
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.runs import Run, record_failure
-from tasks.sources import is_as, local_copy, row_of
+from tasks.sources import local_copy, row_of
 
 __all__ = ["carry_out"]
 
@@ -57,7 +54,7 @@ def carry_out(
     for number, taking in enumerate(intake.takings, 1):
         _take(hands, taking, number)
     _retire_gone(hands)
-    intake.person.waiting = sum(one.became in ("copying", "unreadable", "later") for one in intake.files)
+    intake.person.waiting = sum(one.became in LEFT for one in intake.files)
     intake.person.clips = len(hands.ledger.live_clips(intake.identity))
     return hands.made, hands.failed
 
@@ -70,8 +67,7 @@ def _same_row(identity: str, one: Taking, now: dt.datetime) -> dict[str, Any]:
 
 
 def _take(hands: _Hands, taking: Taking, number: int) -> None:
-    intake, known = hands.intake, taking.change.known
-    former = [known] if known is not None and known["state"] != "gone" else []
+    intake, former = hands.intake, taking.former()
     try:
         clip, became = _clip_of(hands, taking, number)
     except MemdubError as error:
@@ -90,19 +86,15 @@ def _take(hands: _Hands, taking: Taking, number: int) -> None:
 def _clip_of(hands: _Hands, taking: Taking, number: int) -> tuple[Artifact, str]:
     """The clip of this content: one that there is, or one that is made now. Raises why there is none."""
     intake = hands.intake
-    if taking.error is not None:
-        raise taking.error
-    there = [row for row in intake.clips if row["source_sha256"] == taking.sha256]
-    for row in there:
-        clip = find(hands.ledger, row["id"], intake.identity)
-        if clip is None or not _is_whole(hands.home, clip):
-            continue
-        hands.ledger.retire(intake.identity, [one["id"] for one in there], None)
+    decision = intake.decide(taking, whole_in(hands.home, hands.ledger, intake.identity))
+    if decision.error is not None:
+        raise decision.error
+    clip = None if decision.clip is None else find(hands.ledger, decision.clip, intake.identity)
+    if clip is not None:
+        there = [row["id"] for row in intake.clips if row["source_sha256"] == taking.sha256]
+        hands.ledger.retire(intake.identity, there, None)
         hands.run.reused.append(clip.id)
-        return clip, "copied" if row["retired_at"] is None else "back"
-    for row in intake.known.values():
-        if row["state"] == "quarantined" and row["sha256"] == taking.sha256 and row["clip"] is None:
-            raise MediaError(str(row["reason"]), where=taking.seen.where, do="replace it")
+        return clip, decision.became
     clip = _ingest(hands, taking, number)
     # Another file may hold the same.
     intake.clips.append({"id": clip.id, "source_sha256": taking.sha256, "retired_at": None})
@@ -129,32 +121,32 @@ def _ingest(hands: _Hands, taking: Taking, number: int) -> Artifact:
     except (MemdubError, KeyboardInterrupt):
         raise
     except Exception as error:  # whatever a file does to a decoder must not stop the others
-        what = f"unexpected {type(error).__name__}: {error}"
-        raise WorkError(what, where=taking.seen.where, do="report it") from error
+        raise as_error(error, taking.seen.where) from error
 
 
 def _refuse(hands: _Hands, taking: Taking, error: MemdubError) -> None:
-    """Put a bad file aside, or leave one that is not complete; raises what is wrong with more than it."""
+    """Put a bad file aside; leave one that is not complete, or that broke something which may pass.
+
+    Raises what is wrong with more than the file.
+    """
     intake, seen = hands.intake, taking.seen
     if isinstance(error, HomeError | LeaseLost):
         raise error
     if isinstance(error, ConsentError):
         consent.require(hands.home, intake.identity, "ingest")  # withdrawn meanwhile: all of it ends
-    young = abs(seen.age_s) < hands.home.settings.settle_seconds
-    if not is_as(seen) or (young and taking.error is None and isinstance(error, MediaError)):
-        reason = f"{error.what}, and it was written a moment ago" if is_as(seen) else "changes while we look"
+    if reason := intake.still_comes(hands.home, taking, error):
         intake.note(seen.path, "copying", reason=reason)
         return
     named = type(error)(error.what, where=seen.where, do=error.do)
-    known = taking.change.known
     # The clip of what the file was before stays as it is: nothing has taken its place.
-    former = known["clip"] if known is not None and known["state"] != "gone" else None
+    former = next((row["clip"] for row in taking.former()), None)
     # Written down first: killed in between it is refused, and written down, once more.
     record_failure(
         hands.ledger, hands.run, stage="ingest", subject=seen.where, error=named, identity=intake.identity
     )
-    _note(hands, taking, state="quarantined", clip=former, reason=str(named.what))
-    intake.note(seen.path, "quarantined", former, named.what)
+    if not passes(named):
+        _note(hands, taking, state="quarantined", clip=former, reason=str(named.what))
+    intake.note(seen.path, "failed" if passes(named) else "quarantined", former, named.what)
     hands.failed.append(named)
 
 
@@ -179,11 +171,3 @@ def _retire_gone(hands: _Hands) -> None:
     hands.ledger.note_sources(intake.identity, [{**row, **changed} for row in rows])
     for row in rows:
         intake.note(row["path"], "gone", row["clip"])
-
-
-def _is_whole(home: Home, clip: Artifact) -> bool:
-    try:
-        check_whole(home, clip)
-    except CorruptArtifact:
-        return False
-    return True

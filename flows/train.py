@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.again import extract_missing
 from flows.engine import call, card_slots, in_prefect
 from flows.ingest import Watch, no_progress
 from storage import consent
@@ -104,7 +105,7 @@ def train(
     place = _allowed(home, identity)
     method_of(options)
     if where is None:
-        check_device(device)
+        check_device(device, processes)
     else:
         from flows.pools import check
 
@@ -112,15 +113,18 @@ def train(
     limit = None if limit_minutes is None else 60 * limit_minutes
     how: dict[str, Any] = {"device": device, "processes": processes, "limit_seconds": limit}
     ledger = Ledger(place.objects)
-    asked = {"identity": identity, "options": _told(options)}
+    asking = {"where": where, "device": device, "processes": processes}
+    asked = {"identity": identity, "options": _told(options), **asking}
     result = Trained()
     with run(ledger, "train", identity=identity, arguments=asked) as this:
         of, stages = _gathered(place, identity, options, watch, tell)
         if where is not None:
             from flows.pools import train_in_pool
 
-            asking = {"device": device, "processes": processes}
-            train_in_pool(where, place, options, identity, stages, asking, tell)
+            # Else what the pool's own deployment says would be overruled by what nobody said.
+            usual = {"device": "auto", "processes": 1}
+            own = {name: asking[name] for name, value in usual.items() if asking[name] != value}
+            train_in_pool(where, place, options, identity, stages, own, tell)
         for number, one in enumerate(stages, 1):
             name = one.stage.name
             done = find_whole(place, ledger, one.recipe, identity) is not None
@@ -219,13 +223,8 @@ def _gathered(
     from tasks.remember import features_of
     from tasks.training import Ingredients, method_of, planned_stages, wants_memory
 
-    if _unextracted(home, identity):
-        from flows.extract import extract
-
-        tell(f"{identity} has clips without features: extracting them first")
-        extracted = extract([identity], home=home.url, watch=watch, tell=tell)
-        if not extracted.outcomes:
-            extracted.raise_if_refused()
+    if missing := _unextracted(home, identity):
+        extract_missing(home, identity, missing, watch, tell)
     ledger = Ledger(home.objects)
     method, config = method_of(options)
     ear = wanted_ear(home, [stage for stage in method.stages(config) if stage.personal])

@@ -13,14 +13,12 @@ import errno
 import functools
 import hashlib
 import json
-import os
 import shutil
 import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -30,11 +28,11 @@ import fsspec
 import pyarrow as pa
 
 from storage import leases
-from storage.errors import CorruptArtifact, LeaseLost, MediaError, NoSpace, RequestError, WorkError
+from storage.errors import CorruptArtifact, LeaseLost, MediaError, NoSpace, RequestError
 from storage.home import Home
 from storage.ledger import Commit, Ledger
-from storage.objects import sync
-from storage.recipes import Recipe, hash_file
+from storage.publishing import MANIFEST, published, seal
+from storage.recipes import Recipe
 from storage.runs import current_run
 
 __all__ = [
@@ -51,12 +49,8 @@ __all__ = [
     "workspace_of",
 ]
 
-MANIFEST = "manifest.json"
 # Small, and one wrong byte in them spoils all that is made of them, or is what a user is handed.
 READ_WHOLE = frozenset({"checkpoint", "memory", "dub"})
-# Hashing and syncing leave Python's lock alone: while one waits for the disk another hashes.
-SEALERS = 4
-COPIED_BYTES = 2**18
 
 
 @dataclass(frozen=True)
@@ -89,6 +83,7 @@ class Made:
     lineage: Sequence[Mapping[str, Any]] = ()
     metrics: Sequence[Mapping[str, Any]] = ()
     frames: pa.Table | None = field(default=None)
+    waited: float = 0.0  # seconds of it in which nothing was done, as for a graphics card
 
 
 Make = Callable[[Path], Made]
@@ -100,6 +95,7 @@ DRAFT = ".draft"
 class _Work:
     make: Make
     resumable: bool
+    allowed: Callable[[], object]
 
 
 def produce(
@@ -110,16 +106,19 @@ def produce(
     identity: str | None,
     waiting: Callable[[str], None] | None = None,
     resumable: bool = False,
+    allowed: Callable[[], object] = lambda: None,
 ) -> Artifact:
     """The recipe's artifact: found if it is there and whole, else made by `make` in an empty folder.
 
     A `resumable` stage finds in that folder what a killed run of the same recipe left there, and must be
-    able to tell what of it is whole.
+    able to tell what of it is whole. `allowed` raises where the work may not be done, or no longer: it is
+    asked at once, when our turn has come, and before anything becomes visible. Hours may lie between.
     """
+    allowed()
     ledger = Ledger(home.objects)
     found = find_whole(home, ledger, recipe, identity)
     if found is None:
-        found = _make_once(home, ledger, recipe, _Work(make, resumable), identity, waiting)
+        found = _make_once(home, ledger, recipe, _Work(make, resumable, allowed), identity, waiting)
     run = current_run()
     if run is not None:
         (run.reused if found.reused else run.made).append(found.id)
@@ -162,7 +161,7 @@ def check_whole(home: Home, artifact: Artifact, *, read_all: bool = False) -> No
     fs, root = fsspec.core.url_to_fs(home.uri(artifact.uri))
     try:
         manifest = fs.cat_file(f"{root}/{MANIFEST}")
-    except OSError as error:
+    except FileNotFoundError as error:
         raise _broken(artifact, MANIFEST, "is missing") from error
     if hashlib.sha256(manifest).hexdigest() != artifact.row["content_hash"]:
         raise _broken(artifact, MANIFEST, "was changed")
@@ -208,8 +207,10 @@ def _make(
     uri = _uri(recipe)
     with _draft(home, recipe) if work.resumable else workspace_of(home, recipe.id) as workspace:
         try:
+            work.allowed()
             made = work.make(workspace)
-            content_hash, size = _seal(workspace)
+            content_hash, size = seal(workspace)
+            work.allowed()
         except Exception:
             lease.check()  # what broke may be that somebody else works here now
             raise
@@ -224,12 +225,11 @@ def _make(
             "stage": recipe.stage,
             "stage_version": recipe.stage_version,
             "started": started,
-            "seconds": time.monotonic() - begun,
+            "seconds": time.monotonic() - begun - made.waited,
             **_circumstances(),
         }
         lineage = [*_lineage(recipe), *made.lineage]
-        with lease.kept():
-            _publish(home, uri, workspace)
+        with published(home, uri, workspace, lease):
             commit = Commit(row, lineage, made.clips, made.metrics, made.frames)
             ledger.post(commit) if home.posting else ledger.commit(commit)
     return Artifact(recipe.id, recipe.kind, identity, uri, row)
@@ -284,64 +284,9 @@ def _plain_if_full(home: Home) -> Iterator[None]:
         raise
 
 
-def _seal(workspace: Path) -> tuple[str, int]:
-    """Writes the manifest; returns its hash, which stands for all the bytes, and their sum."""
-    files = sorted(path for path in workspace.rglob("*") if path.is_file())
-    if not files:
-        raise WorkError("the stage wrote nothing", where=workspace.name, do="report this as a bug")
-    with ThreadPoolExecutor(SEALERS) as pool:
-        sealed = list(pool.map(_sealed, files))
-    entries = {str(path.relative_to(workspace)): told for path, told in zip(files, sealed, strict=True)}
-    manifest = json.dumps(entries, sort_keys=True, indent=0).encode()
-    (workspace / MANIFEST).write_bytes(manifest)
-    sync(workspace / MANIFEST)
-    return hashlib.sha256(manifest).hexdigest(), sum(size for size, _ in entries.values())
-
-
-def _sealed(path: Path) -> tuple[int, str]:
-    """Size and hash of a file, which the disk holds from here on."""
-    size, digest = path.stat().st_size, hash_file(path)
-    sync(path)
-    return size, digest
-
-
-def _publish(home: Home, uri: str, workspace: Path) -> None:
-    """Puts the files where the ledger will say they are. The caller holds the lease."""
-    if not home.is_local:
-        _upload(home, uri, workspace)
-        home.keep(uri, workspace)
-        return
-    path = home.path(uri)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():  # files without a row: a commit that was killed, or an artifact found broken
-        aside = workspace.with_name(f"{workspace.name}.old")
-        path.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
-    workspace.rename(path)
-    sync(path.parent)
-
-
 def _subject(recipe: Recipe) -> str | None:
     """What a person knows it by: the clip that it is about, or the file."""
     return recipe.inputs.get("clip") or next((source.name for source in recipe.raw), None)
-
-
-def _upload(home: Home, uri: str, workspace: Path) -> None:
-    """Into the bucket; what is there already under another name is copied by the store itself."""
-    fs, target = fsspec.core.url_to_fs(home.uri(uri))
-    sizes = {path: path.stat() for path in workspace.rglob("*") if path.is_file()}
-    there = home.kept_files()
-    copies = {path: there[told.st_ino] for path, told in sizes.items() if _worth_copying(told, there)}
-    for path, key in copies.items():
-        fs.cp_file(fsspec.core.strip_protocol(home.uri(key)), f"{target}/{path.relative_to(workspace)}")
-    files = [path for path in sizes if path not in copies]
-    # File by file, many at once: given the folder, every folder in it would cost requests of its own.
-    fs.put(list(map(str, files)), [f"{target}/{path.relative_to(workspace)}" for path in files])
-
-
-def _worth_copying(told: os.stat_result, there: Mapping[int, str]) -> bool:
-    """A link to a published file, and large: a copy takes two requests."""
-    return told.st_ino in there and told.st_size >= COPIED_BYTES
 
 
 def _lineage(recipe: Recipe) -> list[dict[str, Any]]:

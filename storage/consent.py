@@ -6,6 +6,7 @@ before any work on an identity, and by `flows` to list and to store records.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import stat
 import tomllib
@@ -13,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import fsspec
-
-from storage.errors import ConsentError
+from storage.errors import ConsentError, WorkError
 from storage.home import SLUG, Home, check_slug
 from storage.objects import Version
 
@@ -70,16 +69,20 @@ def require(home: Home, identity: str, purpose: Purpose, *, today: dt.date | Non
 
 
 def read(home: Home, identity: str) -> Consent:
-    """The identity's record; raises ConsentError where there is none or it is not whole."""
+    """The identity's record; raises ConsentError where there is none or it is not whole.
+
+    What cannot be read now allows nothing either, but says nothing of the person: that is a WorkError.
+    """
     where = home.uri(_key(check_slug(identity)))
     try:
-        if home.is_local:
-            return parse(identity, _small_file(Path(where)), where)
-        with fsspec.open(where, "rb") as file:
-            return parse(identity, file.read(), where)
+        content = _stored(home, identity)
     except OSError as error:
+        what = f"{identity}'s consent record cannot be read ({error.strerror or error})"
+        raise WorkError(what, where=where, do="run again when it can") from error
+    if content is None:
         do = f"write that file, or add --consent FILE; {EXAMPLE}"
-        raise ConsentError(f"{identity} has no consent record", where=where, do=do) from error
+        raise ConsentError(f"{identity} has no consent record", where=where, do=do)
+    return parse(identity, content, where)
 
 
 def parse(identity: str, content: bytes, where: object) -> Consent:
@@ -166,6 +169,16 @@ def _is_synthetic(identity: str, content: bytes) -> bool | None:
         return parse(identity, content, identity).synthetic
     except ConsentError:
         return None
+
+
+def _stored(home: Home, identity: str) -> bytes | None:
+    """The record's text; None where there is none."""
+    if not home.is_local:
+        held = home.objects.read(_key(identity))
+        return None if held is None else held[0]
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return _small_file(home.path(_key(identity)))
+    return None
 
 
 def _small_file(path: Path) -> bytes:

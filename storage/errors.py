@@ -2,6 +2,7 @@
 
 MemdubError                     exit status 1
   WorkError                     1  the work failed; the request was right
+    Broken                      1  and would fail again: a mistake of ours, or somebody ended it
     CorruptArtifact             1  stored bytes are not what the ledger says
     LeaseLost                   1  another process took this recipe over
     PartlyFailed                1  some items of a batch were refused; the rest are done
@@ -18,6 +19,7 @@ Anyone may raise these. `models` may not import this module: it raises ValueErro
 from __future__ import annotations
 
 __all__ = [
+    "Broken",
     "ConsentError",
     "CorruptArtifact",
     "HomeError",
@@ -59,6 +61,10 @@ def _rebuild(kind: type[MemdubError], what: str, where: str | None, do: str | No
 
 class WorkError(MemdubError):
     """The work failed; the request was right."""
+
+
+class Broken(WorkError):
+    """The same again would fail again: a mistake of ours, or somebody ended it on purpose."""
 
 
 class CorruptArtifact(WorkError):

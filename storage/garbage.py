@@ -8,6 +8,7 @@ Called by `flows`; `find` only looks, `collect` removes what was found.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -15,6 +16,7 @@ import shutil
 import stat
 import time
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ __all__ = ["Garbage", "collect", "find"]
 LEFTOVER_AFTER_SECONDS = 3600.0
 # Half a day's extraction that was interrupted before the holidays is work, not garbage.
 DRAFT_AFTER_SECONDS = 14 * 86400.0
+# Rows go for many at a time, since that rewrites whole files; a lease of each is held meanwhile.
+AT_ONCE = 64
 
 
 @dataclass
@@ -61,7 +65,7 @@ def find(home: Home, *, leftover_after: float = LEFTOVER_AFTER_SECONDS) -> Garba
     rows = {row["id"]: row for row in ledger.rows("artifacts").to_pylist()}
     reached = _reached(rows, ledger)
     unreached = [row for name, row in rows.items() if name not in reached]
-    return Garbage(unreached, _leftovers(home, rows, leftover_after) if home.is_local else [])
+    return Garbage(unreached, _leftovers(home, rows, leftover_after))
 
 
 def collect(home: Home, garbage: Garbage) -> None:
@@ -70,16 +74,24 @@ def collect(home: Home, garbage: Garbage) -> None:
     for path in garbage.leftovers:
         _remove_leftover(home, ledger, path)
     _remove_artifacts(home, ledger, garbage.artifacts)
-    for owner in sorted(ledger.orphans()):
-        # Rows come before their artifact: whoever holds the lease may be about to commit it.
-        with leases.hold_if_free(home.objects, owner, home.settings.lease_seconds) as lease:
-            if lease is not None and ledger.find(owner) is None:
-                ledger.disown([owner])
-    for name in leases.abandoned(home.objects):
-        with leases.hold_if_free(home.objects, name, home.settings.lease_seconds):
-            pass  # taken and let go: it is gone
+    orphans = sorted(ledger.orphans())
+    for start in range(0, len(orphans), AT_ONCE):
+        _disown(home, ledger, orphans[start : start + AT_ONCE])
+    leases.clear(home.objects, home.settings.lease_seconds)
     leases.sweep(home.objects)
     ledger.compact()
+
+
+def _disown(home: Home, ledger: Ledger, owners: Sequence[str]) -> None:
+    """Take out rows of no artifact, but for what somebody works on: rows come before their artifact."""
+    with contextlib.ExitStack() as held:
+        freed = []
+        for owner in owners:
+            lease = held.enter_context(leases.hold_if_free(home.objects, owner, home.settings.lease_seconds))
+            if lease is not None and ledger.find(owner) is None:
+                freed.append(owner)
+        if freed:
+            ledger.disown(freed)
 
 
 def _remove_artifacts(home: Home, ledger: Ledger, rows: list[dict[str, Any]]) -> None:
@@ -127,11 +139,9 @@ def _reached(rows: dict[str, dict[str, Any]], ledger: Ledger) -> set[str]:
 
 def _newest(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     lines: dict[str, dict[str, Any]] = {}
+    known: dict[str, str] = {}
     for row in rows.values():
-        recipe = json.loads(row["recipe"])
-        # All that the user chose; what is left to differ is the stage's version.
-        chosen = [recipe.get(key) for key in ("parameters", "inputs", "raw")]
-        line = json.dumps([row["kind"], row["identity"], chosen], sort_keys=True)
+        line = _line(row, rows, known)
         if line not in lines or (row["stage_version"], row["started"]) > (
             lines[line]["stage_version"],
             lines[line]["started"],
@@ -140,21 +150,44 @@ def _newest(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return list(lines.values())
 
 
+def _line(row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], known: dict[str, str]) -> str:
+    """All that the user chose, of what it was made from too; left to differ are the stages' versions."""
+    name = row["id"]
+    if name not in known:
+        recipe = json.loads(row["recipe"])
+        inputs = {
+            role: _line(rows[one], rows, known) if one in rows else one
+            for role, one in (recipe.get("inputs") or {}).items()
+        }
+        told = [row["kind"], row["identity"], recipe.get("parameters"), recipe.get("raw"), inputs]
+        known[name] = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return known[name]
+
+
 def _leftovers(home: Home, rows: dict[str, dict[str, Any]], after: float) -> list[Path]:
+    """What was left in the workspace; in a folder also what lies in the stores and is nowhere named."""
+    work = home.path(".work") if home.is_local else home.workspace_root()  # a look makes no folder in a home
+    works = [path for path in _below(work) if path.parent == work]
+    return _older(works + (_unnamed(home, rows) if home.is_local else []), after)
+
+
+def _unnamed(home: Home, rows: dict[str, dict[str, Any]]) -> list[Path]:
     known = {row["uri"] for row in rows.values()}
     root = home.path(".")
-    works = [path for path in _below(root / ".work") if path.parent == root / ".work"]
     stores = [path for path in _below(root / "stores") if path.parent.parent == root / "stores"]
     stores = [path for path in stores if str(path.relative_to(root)) not in known]
     changing = ("ledger", ".leases", "identities")
     inside = [path for room in changing for path in _below(root / room)]
-    temporary = [path for path in inside if path.name.startswith(TEMPORARY)]
+    return stores + [path for path in inside if path.name.startswith(TEMPORARY)]
+
+
+def _older(paths: Sequence[Path], after: float) -> list[Path]:
     now = time.time()
 
     def patience(path: Path) -> float:
         return max(after, DRAFT_AFTER_SECONDS) if path.name.endswith(DRAFT) else after
 
-    return [path for path in stores + works + temporary if now - _touched(path) > patience(path)]
+    return [path for path in paths if now - _touched(path) > patience(path)]
 
 
 def _below(folder: Path) -> list[Path]:

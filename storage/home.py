@@ -15,8 +15,10 @@ Called by `tasks` and `flows`, and by the rooms beside it. A home is a local fol
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
+import stat
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +30,7 @@ from storage.errors import HomeError, RequestError
 from storage.objects import LocalObjects, Objects, open_objects
 from storage.text import check_text
 
-__all__ = ["SLUG", "Home", "Settings", "check_slug", "current_settings"]
+__all__ = ["SLUG", "Home", "Settings", "check_slug", "current_settings", "own_folder"]
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -69,8 +71,8 @@ class Home:
         self.settings = settings or current_settings()
         # Whether commits are left for another process to gather: where a thousand commit at once.
         self.posting = posting
-        # Where a home in a bucket is worked on; the system's temporary folder, if not told.
-        self._scratch = scratch or Path(tempfile.gettempdir())
+        # Where a home in a bucket is worked on; the user's own temporary folder, if not told.
+        self._scratch = scratch
         self.url = check_text(str(url or self.settings.home), "MEMDUB_HOME")
 
     @cached_property
@@ -100,9 +102,12 @@ class Home:
 
     def workspace_root(self) -> Path:
         """Where uncommitted work is written: beside the stores, so that publishing is one rename."""
-        # Two buckets may be worked on from one machine: each has a folder of its own.
-        own = hashlib.sha256(self.url.encode()).hexdigest()[:12]
-        root = self.path(".work") if self.is_local else self._scratch / "memdub-work" / own
+        if self.is_local:
+            root = self.path(".work")
+        else:
+            # Two buckets may be worked on from one machine: each has a folder of its own.
+            own = hashlib.sha256(self.url.encode()).hexdigest()[:12]
+            root = (self._scratch or own_folder()) / "memdub-work" / own
         root.mkdir(parents=True, exist_ok=True)
         return root
 
@@ -130,6 +135,23 @@ class Home:
     @property
     def _kept(self) -> Path:
         return self.workspace_root() / "kept"
+
+
+def own_folder() -> Path:
+    """This user's own folder among the system's temporary files; HomeError where another has taken its place.
+
+    All users share that place, and whoever is first there could lay out what is ours, or read it.
+    """
+    folder = Path(tempfile.gettempdir()) / f"memdub-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        told = folder.lstat()
+    except OSError as error:
+        what = f"cannot be made ({error.strerror})"
+        raise HomeError(what, where=folder, do="remove it, or set TMPDIR elsewhere") from error
+    if not stat.S_ISDIR(told.st_mode) or told.st_uid != os.getuid():
+        raise HomeError("belongs to somebody else", where=folder, do="remove it, or set TMPDIR elsewhere")
+    return folder
 
 
 def current_settings() -> Settings:

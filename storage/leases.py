@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import LeaseLost, MemdubError
-from storage.objects import Objects, Version
+from storage.objects import LocalObjects, Objects, Version
 
 __all__ = [
     "Lease",
-    "abandoned",
+    "clear",
     "hold",
     "hold_if_free",
     "is_dead",
@@ -62,16 +62,22 @@ class Lease:
         return f"{FOLDER}/{self.name}.json"
 
     def check(self) -> None:
-        """Raises LeaseLost when somebody else holds it by now."""
+        """Raises LeaseLost when somebody else holds it by now, as far as can be told."""
         if not self._beat():
             raise _lost(self.name)
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Inside, nobody on this file system can take the lease over; raises LeaseLost if they have."""
-        with self._lock, self.objects.exclusive(FOLDER):
+        """Inside, nobody on this file system can take the lease over; raises LeaseLost if they have.
+
+        A bucket keeps nobody out. There the heart beats on inside, so that nobody has reason to.
+        """
+        with contextlib.ExitStack() as stack:
+            if isinstance(self.objects, LocalObjects):
+                stack.enter_context(self._lock)
+                stack.enter_context(self.objects.exclusive(FOLDER))
             held = self.objects.read(self.key)
-            if held is None or _holder_of(held[0]).get("token") != self.token:
+            if held is None or not self._is_ours(held[0]):
                 self._lost = True
                 raise _lost(self.name)
             yield
@@ -85,7 +91,10 @@ class Lease:
     def _beat(self) -> bool:
         with self._lock:
             if not self._lost and not self._done.is_set():
-                self._lost = not self._write()
+                # What a full disk or a lost network breaks is tried at the next beat: it is lost only
+                # when another's name is read there, and who commits reads it.
+                with contextlib.suppress(MemdubError, OSError):
+                    self._lost = not self._write()
             return not self._lost
 
     def _write(self) -> bool:
@@ -94,11 +103,16 @@ class Lease:
         content = {"token": self.token, "beats": self._beats, **told, **me()}
         data = json.dumps(content).encode()
         with self.objects.exclusive(FOLDER):
-            if not self.objects.write_if(self.key, data, self._version):
-                return False
+            self.objects.write_if(self.key, data, self._version)
             held = self.objects.read(self.key)
-        self._version = None if held is None else held[1]
-        return held is not None and _holder_of(held[0]).get("token") == self.token
+        if held is None or not self._is_ours(held[0]):
+            return False
+        # Also where the write was refused: then an earlier one had gone through, and its answer was lost.
+        self._version = held[1]
+        return True
+
+    def _is_ours(self, content: bytes) -> bool:
+        return _holder_of(content).get("token") == self.token
 
     def beat_until_done(self) -> None:
         while not self._done.wait(self.seconds / 3):
@@ -107,7 +121,8 @@ class Lease:
 
     def release(self) -> None:
         self._done.set()
-        with self._lock, self.objects.exclusive(FOLDER):
+        # What was done under it is done; a lease that cannot be removed falls silent.
+        with contextlib.suppress(MemdubError, OSError), self._lock, self.objects.exclusive(FOLDER):
             if self._version is not None and not self._lost:
                 self.objects.delete_if(self.key, self._version)
 
@@ -137,14 +152,19 @@ def hold_if_free(objects: Objects, name: str, seconds: float) -> Iterator[Lease 
         yield taken
 
 
-def abandoned(objects: Objects) -> list[str]:
-    """Names of leases whose holder is known to be dead."""
-    found = []
-    for key in objects.versions(FOLDER):
-        held = objects.read(key)
-        if held is not None and is_dead(_holder_of(held[0])):
-            found.append(Path(key).stem)
-    return found
+def clear(objects: Objects, seconds: float, *, pause: Callable[[float], None] = time.sleep) -> None:
+    """Remove leases whose holder is dead; of a holder elsewhere nothing tells but silence, for `seconds`."""
+    seen = {key: held for key in objects.versions(FOLDER) if (held := objects.read(key)) is not None}
+    dead = {key: version for key, (content, version) in seen.items() if is_dead(_holder_of(content))}
+    far = {key for key, (content, _) in seen.items() if _holder_of(content).get("machine") != _machine()}
+    if far:
+        pause(seconds)
+        now = objects.versions(FOLDER)
+        dead |= {key: seen[key][1] for key in far if now.get(key) == seen[key][1]}
+    for key, version in dead.items():
+        lease = Lease(objects, Path(key).stem, seconds)
+        if lease.try_to_take(version):
+            lease.release()
 
 
 def running(objects: Objects) -> list[dict[str, Any]]:

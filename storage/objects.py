@@ -156,11 +156,11 @@ class S3Objects(Objects):
     """A bucket of any S3-compatible server that honours conditional writes."""
 
     def __init__(self, url: str) -> None:
-        import s3fs
+        from storage.s3 import S3FileSystem
 
         self.url = url.rstrip("/")
         self._root = self.url.removeprefix("s3://")
-        self._fs: Any = s3fs.S3FileSystem(use_listings_cache=False)
+        self._fs: Any = S3FileSystem(use_listings_cache=False)
 
     def uri(self, key: str) -> str:
         return f"{self.url}/{key}"
@@ -193,7 +193,11 @@ class S3Objects(Objects):
 
     def write_if(self, key: str, data: bytes, version: Version | None) -> bool:
         condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
-        return self._conditional("put_object", key, Body=data, **condition)
+        if self._put(key, data, **condition):
+            return True
+        # The first answer may have been lost on its way: sent again, our own write stands against us.
+        held = self.read(key)
+        return held is not None and held[0] == data
 
     def delete_if(self, key: str, version: Version) -> bool:
         # Deletes are not conditional on every server; leases expire, so a rare extra delete is harmless.
@@ -207,15 +211,19 @@ class S3Objects(Objects):
         bucket, _, root = self._root.partition("/")
         for start in range(0, len(keys), 1000):  # so many in one request
             names = [{"Key": f"{root}/{key}" if root else key} for key in keys[start : start + 1000]]
-            self._fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": names, "Quiet": True})
+            told = self._fs.call_s3("delete_objects", Bucket=bucket, Delete={"Objects": names, "Quiet": True})
+            # The request went well; what became of each key is in its answer.
+            for kept in told.get("Errors", ()):
+                what = f"cannot be deleted ({kept.get('Message') or kept.get('Code')})"
+                raise OSError(errno.EIO, what, f"s3://{bucket}/{kept.get('Key')}")
 
     def exclusive(self, folder: str) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-    def _conditional(self, call: str, key: str, **arguments: object) -> bool:
+    def _put(self, key: str, data: bytes, **condition: str) -> bool:
         bucket, _, name = f"{self._root}/{key}".partition("/")
         try:
-            self._fs.call_s3(call, Bucket=bucket, Key=name, **arguments)
+            self._fs.call_s3("put_object", Bucket=bucket, Key=name, Body=data, **condition)
         except (FileExistsError, FileNotFoundError):
             return False  # another writer was first, or the object went away
         except OSError as error:
@@ -276,8 +284,11 @@ def _full(error: OSError, path: Path, needed: int) -> Exception:
 def _body(fs: Any, answer: Any) -> bytes:
     import fsspec.asyn
 
+    from storage.s3 import as_os_errors
+
     async def read() -> bytes:
         async with answer["Body"] as stream:
             return bytes(await stream.read())
 
-    return bytes(fsspec.asyn.sync(fs.loop, read))
+    with as_os_errors():
+        return bytes(fsspec.asyn.sync(fs.loop, read))

@@ -77,9 +77,6 @@ def run(
     except RequestError as error:
         it.status, ailed = "refused", error
         raise
-    except KeyboardInterrupt as error:
-        it.status, ailed = "interrupted", error
-        raise
     except Exception as error:
         it.status, ailed = "failed", error
         with contextlib.suppress(MemdubError, OSError):  # a full disk must not hide what went wrong first
@@ -87,10 +84,15 @@ def run(
             told = error if isinstance(error, MemdubError) else told
             record_failure(ledger, it, stage=flow, subject=identity or flow, error=told, identity=identity)
         raise
+    except BaseException as error:  # ctrl-C, or Prefect ended the run: its signals are no Exceptions
+        it.status, ailed = "interrupted", error
+        raise
     finally:
         _CURRENT.reset(token)
         if it.status != "refused" or it.made:
-            ledger.record("runs", _row(it, time.monotonic() - begun))
+            # A ledger that cannot be written must not hide what went wrong first.
+            with contextlib.suppress(MemdubError, OSError) if ailed else contextlib.nullcontext():
+                ledger.record("runs", _row(it, time.monotonic() - begun))
         if events is not None:
             with contextlib.suppress(MemdubError, OSError):  # a damaged ledger is told of elsewhere
                 events.ended(it, ailed)
@@ -128,7 +130,6 @@ def record_failure(
     identity: str | None,
 ) -> None:
     """Nothing is dropped silently: what a stage refuses is a row."""
-    before = ledger.rows("failures", ["stage", "subject", "identity"]).to_pylist()
     this = {"stage": stage, "subject": printable(subject), "identity": identity}
     row = {
         "id": uuid.uuid4().hex,
@@ -136,7 +137,7 @@ def record_failure(
         **this,
         "reason": printable(error),
         "error": type(error).__name__,
-        "attempt": 1 + before.count(this),
+        "attempt": 1 + ledger.count("failures", **this),
         "failed_at": dt.datetime.now(dt.UTC),
     }
     ledger.record("failures", row)

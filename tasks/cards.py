@@ -111,13 +111,23 @@ def _opened(path: Path) -> int:
         with contextlib.suppress(FileExistsError):
             path.parent.mkdir()
             path.parent.chmod(0o1777)  # others train here too
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        handle = _there_or_new(path)
         with contextlib.suppress(PermissionError):  # it is another user's, and open to us already
             os.fchmod(handle, 0o666)
     except OSError as error:
         do = "let everybody write there"
         raise HomeError(f"cannot lock a card ({error.strerror})", where=path, do=do) from error
     return handle
+
+
+def _there_or_new(path: Path) -> int:
+    """Others' files that are there are only opened: creating them is refused (fs.protected_regular)."""
+    how = os.O_RDWR | os.O_NOFOLLOW
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, how)
+        with contextlib.suppress(FileExistsError):
+            return os.open(path, how | os.O_CREAT | os.O_EXCL, 0o666)
 
 
 def _holder(path: Path) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -254,8 +255,15 @@ def _in_blocks(
 
 
 def _produce(job: Job, recipe: Recipe, make: Callable[[Path], Made]) -> Artifact:
-    consent.require(job.home, job.identity, "ingest")
-    made = produce(job.home, recipe, make, identity=job.identity, waiting=job.waiting, resumable=True)
+    made = produce(
+        job.home,
+        recipe,
+        make,
+        identity=job.identity,
+        waiting=job.waiting,
+        resumable=True,
+        allowed=functools.partial(consent.require, job.home, job.identity, "ingest"),
+    )
     if made.reused and job.step is not None:
         job.step(recipe.kind, job.row["frames"])
     return made

@@ -6,6 +6,7 @@ Its header carries the recipe; nothing is believed that the ledger does not know
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,8 @@ def import_checkpoint(home: Home, one: Import) -> Artifact:
         write_events(workspace, one.told)
         return Made(metrics=metric_rows(one.recipe.id, one.identity, one.told))
 
-    return produce(home, one.recipe, make, identity=one.identity)
+    allowed = functools.partial(consent.require, home, one.identity, "train")
+    return produce(home, one.recipe, make, identity=one.identity, allowed=allowed)
 
 
 def _check_header(file: Path, recipe: Recipe, told: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ is the same clip.
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import shutil
 from collections.abc import Callable
@@ -47,7 +48,8 @@ def ingest_file(
 ) -> Artifact:
     """The clip of `source`, made unless it is there already."""
     options = options or IngestOptions()
-    record = consent.require(home, check_slug(identity), "ingest")
+    allowed = functools.partial(consent.require, home, check_slug(identity), "ingest")
+    record = allowed()
     sha256 = hash_footage(source, home.settings)
     refuse_unfilmed(Ledger(home.objects), record, sha256, source)
     # Also what is there already is looked at: a refusal must not depend on what was done before.
@@ -63,7 +65,7 @@ def ingest_file(
             raise WorkError("the file changed while it was read", where=source, do="run again")
         return Made(clips=[_clip_row(recipe, identity, clip)])
 
-    clip = produce(home, recipe, make, identity=identity, waiting=waiting)
+    clip = produce(home, recipe, make, identity=identity, waiting=waiting, allowed=allowed)
     if clip.reused:
         Ledger(home.objects).retire(identity, [clip.id], None)  # it is wanted again
     return clip

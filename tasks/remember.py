@@ -7,6 +7,7 @@ methods can lay one mouth over another. Frames of all clips compete; each clip's
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from storage import clips
+from storage import clips, consent
 from storage.artifacts import Artifact, Made, find, produce
 from storage.clips import ArraySpec, ClipGroup
 from storage.clips.specs import single_shard
@@ -123,7 +124,8 @@ def remember(
         )
 
     recipe = recipe_of(sources, options)
-    return produce(home, recipe, make, identity=identity)
+    allowed = functools.partial(consent.require, home, identity, "train")
+    return produce(home, recipe, make, identity=identity, allowed=allowed)
 
 
 def open_memory(home: Home, memory: Artifact) -> Remembered:

@@ -17,6 +17,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -219,11 +220,15 @@ def is_as(seen: Seen) -> bool:
 
 def _is_open(where: str) -> bool:
     """Whether any process of this machine has it open for writing; False where the kernel cannot tell."""
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
     try:
         handle = os.open(where, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:
+        # Who opens it to write while we hold the lease has the kernel signal us, by SIGIO, which kills.
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except BlockingIOError:

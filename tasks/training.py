@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ from models.training.devices import find_device, opened
 from models.training.engine import Paused, Progress
 from storage import consent
 from storage.artifacts import Artifact, Made, produce, workspace_of
-from storage.errors import CorruptArtifact, RequestError, WorkError
+from storage.errors import Broken, CorruptArtifact, RequestError
 from storage.home import Home
 from storage.recipes import RawSource, Recipe
 from storage.weights import Registry
@@ -122,12 +123,15 @@ def method_of(options: TrainOptions) -> tuple[Method, Any]:
         raise RequestError(str(error), where=f"--preset {options.preset}", do="choose another") from error
 
 
-def check_device(name: str) -> None:
-    """RequestError where there is no such device: before a training is begun."""
+def check_device(name: str, processes: int = 1) -> None:
+    """RequestError where there is no such device, or not one for each process: before a training is begun."""
     try:
         find_device(name)
     except ValueError as error:
         raise RequestError(str(error), where=f"--device {name}", do="use auto") from error
+    if cards.needed(name, processes) > cards.count():
+        what = f"each takes a graphics card, and torch sees {cards.count()}"
+        raise RequestError(what, where=f"--processes {processes}", do="use fewer")
 
 
 def open_checkpoint(home: Home, checkpoint: Artifact) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -241,24 +245,26 @@ def train_stage(
     tell: Callable[[str], None] = lambda line: None,
 ) -> Artifact | Halted:
     """The stage's checkpoint: found, or trained now. Halted when the limit came first."""
-    consent.require(home, of.identity, "train")
-    check_device(device)
-    how = _How(device, limit_seconds, processes, progress, tell)
+    allowed = functools.partial(consent.require, home, of.identity, "train")
+    check_device(device, processes)
+    how = _How(device, limit_seconds, processes, progress, tell, allowed)
 
     def make(workspace: Path) -> Made:
+        waited = 0.0
         if not (workspace / CHECKPOINT).exists():
             bundle = _bundle(workspace, home, one, of, tell)
-            _train(bundle, workspace, how)
+            waited = _train(bundle, workspace, how)
         told = read_told(workspace / CHECKPOINT)
         write_events(workspace, told)
         # The state is of use to nobody now, and the bundle is full of pictures of a person.
         shutil.rmtree(workspace / _STATE, ignore_errors=True)
         (workspace / _BUNDLE).unlink(missing_ok=True)
-        return Made(metrics=metric_rows(one.recipe.id, of.identity, told))
+        return Made(metrics=metric_rows(one.recipe.id, of.identity, told), waited=waited)
 
     waiting = functools.partial(_tell_waiting, tell)
+    told: dict[str, Any] = {"waiting": waiting, "allowed": allowed}
     try:
-        return produce(home, one.recipe, make, identity=of.identity, waiting=waiting, resumable=True)
+        return produce(home, one.recipe, make, identity=of.identity, resumable=True, **told)
     except Paused as pause:
         return Halted(one.stage.name, pause.step, pause.steps)
 
@@ -316,13 +322,17 @@ class _How:
     processes: int
     progress: Callable[[Progress], None]
     tell: Callable[[str], None]
+    allowed: Callable[[], object]
 
 
-def _train(bundle: Bundle, workspace: Path, how: _How) -> None:
-    state = workspace / _STATE
+def _train(bundle: Bundle, workspace: Path, how: _How) -> float:
+    """Trains to the end; returns the seconds that it waited for a card."""
+    state, begun = workspace / _STATE, time.monotonic()
     limit = how.limit_seconds
     try:
         with cards.held(how.device, how.processes, how.tell) as device:
+            waited = time.monotonic() - begun
+            how.allowed()  # a card may have been taken for hours
             if how.processes > 1:
                 train_shared(bundle.path, state, how.processes, device, limit, how.tell)
             else:
@@ -330,8 +340,9 @@ def _train(bundle: Bundle, workspace: Path, how: _How) -> None:
                     train_bundle(bundle, state, place, limit, how.progress, how.tell)
     except ValueError as error:
         # Not a RequestError: that would throw away the state, and hours with it.
-        raise WorkError(str(error)) from error
+        raise Broken(str(error)) from error
     (state / CHECKPOINT).replace(workspace / CHECKPOINT)
+    return waited
 
 
 def _tell_waiting(tell: Callable[[str], None], holder: str) -> None:

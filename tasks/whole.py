@@ -27,6 +27,7 @@ from storage.runs import elsewhere
 from tasks.chain import Chain, ExtractOptions, Ingredients, said_of
 from tasks.extract import Job, extract_clip, video_of
 from tasks.team import Alone, report_step
+from tasks.team.workers import ours
 
 __all__ = ["Extracted", "Order", "extract_whole"]
 
@@ -71,14 +72,17 @@ def extract_whole(order: Order) -> Extracted | MemdubError:
     for pause in (*PAUSES, None):
         try:
             return _extract(order)
-        except MemdubError as error:
-            return error
-        except OSError as error:
-            if pause is None:
-                what = f"{type(error).__name__}: {error}".splitlines()[0]
-                return WorkError(what, where=order.clip.id, do="run again: finished stages are kept")
+        except (MemdubError, OSError) as error:
+            if pause is None or not _passes(error):
+                return ours(error)
             time.sleep(pause)
     raise AssertionError("the last attempt returns")
+
+
+def _passes(error: Exception) -> bool:
+    """Whether a network or a disk is to blame, also where a stage has made an error of ours of it."""
+    ailed = error.__cause__ if isinstance(error, WorkError) else error
+    return isinstance(ailed, OSError)
 
 
 def _extract(order: Order) -> Extracted:
@@ -86,6 +90,11 @@ def _extract(order: Order) -> Extracted:
     home = _home(order.home, order.settings, order.posting)
     ingredients = _ingredients(home, order)
     chain = Chain.of(order.clip.id, ingredients)
+    if chain.features.id != order.features:
+        # Weights may have been put there since this worker looked first.
+        _gathered.cache_clear()
+        ingredients = _ingredients(home, order)
+        chain = Chain.of(order.clip.id, ingredients)
     if chain.features.id != order.features:
         what = f"worker {socket.gethostname()} has other models than this machine"
         raise RequestError(what, where=order.clip.id, do="install the same memdub, with the same weights")

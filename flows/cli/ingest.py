@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -38,12 +37,13 @@ def ingest(
     VIDEOS are files or folders; without any, what lies in raw/IDENTITY under the home is taken.
     """
     from flows.ingest import ingest as ingest_flow
+    from flows.ingest import rate_of
 
     result = ingest_flow(
         [_path(video, "VIDEOS") for video in videos],
         identity,
         record=None if record is None else _path(record, "--consent"),
-        rate=_rate(fps),
+        rate=rate_of(fps),
         max_side=max_side,
         silent_ok=silent_ok,
         watch=watching,
@@ -57,18 +57,6 @@ def _path(text: str, where: str) -> Path:
     if not text:
         raise RequestError("an empty name", where=where, do="name a file or a folder")
     return Path(text)
-
-
-def _rate(text: str | None) -> Fraction | None:
-    if text is None:
-        return None
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise RequestError("not a frame rate", where=f"--fps {text}", do="use 25 or 30000/1001") from error
-    if not 1 <= rate <= 240:
-        raise RequestError("not a usable frame rate", where=f"--fps {text}", do="use 1 to 240")
-    return rate
 
 
 def _tell(home: Home, clips: list[Artifact]) -> None:

@@ -62,6 +62,8 @@ def _tell(found: Plan, everything: bool) -> None:
         ]
         table(["identity", "stage", "of", "state", "expected", "why"], rows)
     say()
+    if found.stops is not None:
+        say(f"would stop: {found.stops}")
     say(_sum(found))
     note("nothing was written")
 

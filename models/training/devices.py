@@ -125,4 +125,10 @@ def find_device(wanted: str, local: int = 0) -> torch.device:
         raise ValueError(f"no device is called {wanted!r}; use auto, cpu, cuda or cuda:1")
     if wanted.startswith("cuda") and not there:
         raise ValueError(f"device {wanted}: torch sees no GPU here; use cpu")
-    return torch.device(f"cuda:{local}" if wanted == "cuda" else wanted)
+    try:
+        device = torch.device(f"cuda:{local}" if wanted == "cuda" else wanted)
+    except RuntimeError:
+        raise ValueError(f"no device is called {wanted!r}; use auto, cpu, cuda or cuda:1") from None
+    if device.type == "cuda" and device.index >= (cards := torch.cuda.device_count()):
+        raise ValueError(f"device {device}: torch sees GPUs cuda:0 to cuda:{cards - 1} here")
+    return device

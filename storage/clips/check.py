@@ -27,6 +27,7 @@ class Report:
 
     digests: Mapping[str, str]
     problems: tuple[str, ...]
+    spoilt: tuple[tuple[str, int], ...] = ()  # arrays, and rows where something wrong begins
 
     @property
     def content_hash(self) -> str:
@@ -55,14 +56,19 @@ def examine(group: ClipGroup, known: Mapping[str, str] | None = None) -> Report:
         for name, regions in gaps.items()
         for start, stop in merged(regions)
     ]
+    spoilt: list[tuple[str, int]] = []
     for name in sorted(set(group.own) - set(digests)):
         stretches = Stretches()
-        problems += _examine_array(group, name, stretches, complete=name not in gaps)
+        for start, problem in _examine_array(group, name, stretches, complete=name not in gaps):
+            problems.append(f"{name}: {problem}")
+            spoilt.append((name, start))
         digests[name] = array_digest(name, group.array(name), stretches.finish())
-    return Report(digests, tuple(problems))
+    return Report(digests, tuple(problems), tuple(spoilt))
 
 
-def _examine_array(group: ClipGroup, name: str, stretches: Stretches, *, complete: bool) -> Iterator[str]:
+def _examine_array(
+    group: ClipGroup, name: str, stretches: Stretches, *, complete: bool
+) -> Iterator[tuple[int, str]]:
     array = group.array(name)
     must = bool(array.attrs.get("finite")) and complete
     # Whole chunks at a time, and whole shards where these are small.
@@ -73,8 +79,8 @@ def _examine_array(group: ClipGroup, name: str, stretches: Stretches, *, complet
         try:
             values = group.read(name, start, stop)
         except CorruptArtifact as error:
-            yield f"{name}: {error.what}"
+            yield start, error.what
             continue
         stretches.feed(values)
         if must and not np.isfinite(values).all():
-            yield f"{name}: rows {start} to {stop} hold values that are not finite"
+            yield start, f"rows {start} to {stop} hold values that are not finite"

@@ -20,7 +20,7 @@ from storage.clips.marks import content_of
 from storage.clips.places import Place
 from storage.clips.regions import Region, check_aligned, common, cut
 from storage.clips.specs import ArraySpec
-from storage.errors import CorruptArtifact, RequestError
+from storage.errors import CorruptArtifact, RequestError, WorkError
 
 __all__ = ["ClipGroup"]
 
@@ -109,13 +109,18 @@ class ClipGroup:
         stretches.feed(values)
         return stretches.finish()
 
+    def unwrite(self, name: str, row: int) -> None:
+        """Have the shard with this row missing again."""
+        if not self.writable:
+            raise RequestError("a published clip is never changed", where=self.url)
+        self.place.delete(f"{name}/{self._file(name, row)}")
+
     def _flush_soon(self, name: str, region: Region) -> None:
         """Have the disk take the bytes while more are made: `finish` would have to wait for them."""
         if self.place.local is None:
             return
-        shard, inner = self._shard(name), ["0"] * (self.array(name).ndim - 1)
-        for number in range(region.start // shard, -(-region.stop // shard)):
-            flush_soon(self.place.local.joinpath(name, "c", str(number), *inner))
+        for start in range(region.start, region.stop, self._shard(name)):
+            flush_soon(self.place.local / name / self._file(name, start))
 
     def digest(self, name: str, stretches: Sequence[str]) -> str | None:
         """The array's digest from what all its writers returned, in order; None where some told nothing."""
@@ -132,7 +137,11 @@ class ClipGroup:
             raise RequestError(f"{start} to {stop} is not inside its {array.shape[0]} rows", where=name)
         try:
             return np.asarray(array[start:stop])
-        except (ValueError, RuntimeError, OSError) as error:
+        except OSError as error:
+            # Nothing is known of the bytes, so nothing is said against them.
+            what = f"rows {start} to {stop} cannot be read now ({error.strerror or error})"
+            raise WorkError(what, where=f"{self.url}/{name}", do="run again") from error
+        except (ValueError, RuntimeError) as error:
             raise CorruptArtifact(
                 f"rows {start} to {stop} cannot be read: {error}",
                 where=f"{self.url}/{name}",
@@ -150,10 +159,12 @@ class ClipGroup:
         return {name: regions for name, regions in found.items() if regions}
 
     def _missing(self, name: str, files: set[str]) -> list[Region]:
-        array, shard = self.array(name), self._shard(name)
-        tail = "/0" * (array.ndim - 1)
-        regions = cut(array.shape[0], shard)
-        return [region for region in regions if f"c/{region.start // shard}{tail}" not in files]
+        regions = cut(self.array(name).shape[0], self._shard(name))
+        return [region for region in regions if self._file(name, region.start) not in files]
+
+    def _file(self, name: str, row: int) -> str:
+        """Where the shard with this row lies, below its array."""
+        return f"c/{row // self._shard(name)}" + "/0" * (self.array(name).ndim - 1)
 
     def _shard(self, name: str) -> int:
         array = self.array(name)

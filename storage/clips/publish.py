@@ -23,6 +23,9 @@ def publish(draft: ClipGroup, known: Mapping[str, str] | None = None) -> ClipGro
         raise RequestError("this is published already", where=draft.url)
     report = examine(draft, known)
     if report.problems:
+        for name, row in report.spoilt:
+            # A power cut tears what the disk had not taken yet; what is there would never be written anew.
+            draft.unwrite(name, row)
         more = f" and {len(report.problems) - 3} more" if len(report.problems) > 3 else ""
         raise CorruptArtifact(
             f"not whole: {'; '.join(report.problems[:3])}{more}", where=draft.url, do="write what is missing"

@@ -88,11 +88,12 @@ class Ledger:
 
     def find(self, artifact: str, identity: str | None = None) -> dict[str, Any] | None:
         """The artifact's row, if it is committed. Knowing the identity spares reading the others'."""
-        found = self.find_all([artifact], identity)
-        if found:
+        if found := self.find_all([artifact], identity):
             return found[artifact]
-        posted = self.posts.find(artifact)
-        return None if posted is None else dict(posted.artifact)
+        if (posted := self.posts.find(artifact)) is not None:
+            return dict(posted.artifact)
+        # It may have been gathered between the two looks.
+        return self.find_all([artifact], identity).get(artifact)
 
     def find_all(self, artifacts: Sequence[str], identity: str | None = None) -> dict[str, dict[str, Any]]:
         """The rows of those that the tables have, by id, in one look."""
@@ -103,6 +104,14 @@ class Ledger:
     def rows(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """A whole table."""
         return self.tables[name].read(columns)
+
+    def count(self, name: str, **values: str | None) -> int:
+        """How many rows have these values."""
+        rows = self.rows(name, list(values))
+        for column, value in values.items():
+            same = pc.is_null(rows[column]) if value is None else pc.equal(rows[column], value)
+            rows = rows.filter(same)
+        return int(rows.num_rows)
 
     def live_clips(self, identity: str) -> list[dict[str, Any]]:
         """The clips that are worked with, in the order of their making: committed, and not retired."""
@@ -150,8 +159,7 @@ class Ledger:
         self.tables["lineage"].remove(_owned_edges(artifacts))
         self.tables["clips"].remove(_among("id", artifacts))
         self.tables["metrics"].remove(_among("artifact", artifacts))
-        for artifact in artifacts:
-            self.tables["frames"].remove_file(artifact)
+        self.tables["frames"].remove_files(frozenset(artifacts))
 
     def orphans(self) -> set[str]:
         """Owners of rows that are no artifacts: their commit was killed, or is under way right now."""

@@ -21,6 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from storage.errors import WorkError
 from storage.ledger.schemas import TABLES
 from storage.objects import Objects
 
@@ -55,7 +56,8 @@ class Posts:
         with self.objects.exclusive(FOLDER):
             held = self.objects.read(key)
             # Under the artifact's lease nobody else is at it: an earlier one was of bytes that broke.
-            self.objects.write_if(key, _packed(commit), held[1] if held else None)
+            if not self.objects.write_if(key, _packed(commit), held[1] if held else None):
+                raise WorkError("committed twice at once", where=self.objects.uri(key), do="run again")
 
     def find(self, artifact: str) -> Commit | None:
         """The commit of this artifact, if it is on its way."""

@@ -49,7 +49,11 @@ _ARTIFACTS = _schema(
     ("stage_version", pa.int32(), "rises when a stage's result changes"),
     ("code_revision", pa.string(), "version of memdub, and the commit where known"),
     ("started", _WHEN, "when the work began"),
-    ("seconds", pa.float64(), "how long the work took"),
+    (
+        "seconds",
+        pa.float64(),
+        "from its turn to its commit by the clock, without waits for a card; of resumed work the last part",
+    ),
     ("host", pa.string(), "machine that did it"),
     ("run_id", pa.string(), "row in `runs`"),
     ("flow_run_id", pa.string(), "Prefect's flow run, where there was one"),

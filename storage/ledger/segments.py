@@ -26,7 +26,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,10 +126,10 @@ class Table:
         """The table's files; whatever else lies there is not ours."""
         return list(self._versions(self.folder))
 
-    def remove_file(self, name: str) -> None:
-        """Take out the file of one artifact."""
+    def remove_files(self, names: Collection[str]) -> None:
+        """Take out the files of these artifacts."""
         for key, version in self._versions(self.folder).items():
-            if Path(key).stem == name:
+            if Path(key).stem in names:
                 with self.objects.exclusive(key.rpartition("/")[0]):
                     self.objects.delete_if(key, version)
 

@@ -9,6 +9,7 @@ goes on after them and ends with the same film. Called by `flows.dub`.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import mimetypes
@@ -113,7 +114,6 @@ def recipe_of(job: Job) -> Recipe:
 
 def dub(job: Job) -> Artifact:
     """The dub: found, or made now."""
-    consent.require(job.home, job.identity, "dub")
     recipe = recipe_of(job)
 
     def make(workspace: Path) -> Made:
@@ -122,7 +122,15 @@ def dub(job: Job) -> Artifact:
         _sweep(workspace)
         return _made(recipe.id, job.identity, workspace)
 
-    return produce(job.home, recipe, make, identity=job.identity, waiting=job.waiting, resumable=True)
+    return produce(
+        job.home,
+        recipe,
+        make,
+        identity=job.identity,
+        waiting=job.waiting,
+        resumable=True,
+        allowed=functools.partial(consent.require, job.home, job.identity, "dub"),
+    )
 
 
 def _made(recipe: str, identity: str, workspace: Path) -> Made:

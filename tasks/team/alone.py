@@ -40,6 +40,8 @@ class Alone:
         done: Future[Any] = Future()
         try:
             done.set_result(function(*(_value(argument) for argument in arguments)))
+        except MemdubError:
+            raise  # with its own cause: whether a new try may help hangs on that
         except Exception as error:
             raise ours(error) from error
         return done

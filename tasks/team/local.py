@@ -11,13 +11,14 @@ import importlib.util
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin
+
+from storage.home import own_folder
 
 __all__ = ["be_quiet", "importable", "own_client"]
 
@@ -37,7 +38,7 @@ _KEEPING = {
 def own_client(workers: int) -> Iterator[Client]:
     be_quiet()
     # Dask sweeps this folder of what killed runs left, the next time it is used.
-    scratch = Path(tempfile.gettempdir()) / "memdub"
+    scratch = own_folder() / "workers"
     with importable(), dask.config.set({"distributed.nanny.pre-spawn-environ": _KEEPING}):
         cluster = LocalCluster(
             n_workers=workers,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from storage.errors import MemdubError, WorkError
+from storage.errors import Broken, MemdubError, WorkError
 
 __all__ = ["GO_ON", "HERE", "TOPIC", "Step", "Workers", "clocked", "ours", "report_step", "usual_workers"]
 
@@ -95,7 +95,9 @@ def ours(error: BaseException) -> MemdubError:
         return error
     if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
         return WorkError("the memory of its worker was not enough", do=f"use fewer workers, and {GO_ON}")
-    return WorkError(f"unexpected {type(error).__name__}: {error}", do="report this")
+    what = f"unexpected {type(error).__name__}: {error}"
+    # A connection may be better the next time; a mistake of ours is the same one then.
+    return WorkError(what, do=GO_ON) if isinstance(error, OSError) else Broken(what, do="report this")
 
 
 def report_step(topic: str, steps: int) -> None:

@@ -50,7 +50,7 @@ def test_a_refresh_on_a_full_disk_goes_on_when_there_is_room(
     place, resize = disk
     home = Path(shutil.copytree(changed, place / "home"))
     ended, before = [], len(outcome(home)["artifacts"])
-    for more in (0, 24_000, 60_000, 120_000):
+    for more in (0, 24_000, 60_000, 220_000):
         resize(used(place) + more)
         process = command(home, "refresh")
         _, said = process.communicate()

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
+from flows.refresh import LEASE
 from storage.home import Home
 from storage.leases import hold, waiting_for
 from storage.ledger import Ledger
@@ -21,7 +23,7 @@ from tasks.footage import IngestOptions
 from tasks.ingest import _recipe
 from tests.helpers.footage import film, keep_consent
 from tests.helpers.raw_home import clips_of
-from tests.helpers.serving import Serving, prefect, serving, until
+from tests.helpers.serving import Serving, prefect, processes_of, serving, until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc"),
@@ -103,6 +105,53 @@ def test_a_run_that_is_killed_is_seen_and_the_next_does_the_rest(served: Serving
     after = {row["id"]: row["started"] for row in artifacts(served)}
     assert {name: after[name] for name in made} == made, "what was finished was done again"
     assert not list((served.home / ".work").iterdir())
+
+
+@contextmanager
+def refresh_under_way(served: Serving) -> Iterator[str]:
+    """Inside, a refresh is RUNNING and waits, as we hold the home's lease; its run."""
+    with hold(Home(served.home).objects, LEASE, 600):
+        told = prefect(served.terminal, "deployment", "run", "refresh/nightly")
+        run = told.partition("UUID:")[2].split()[0]
+        until(lambda: waits(served), "the refresh to come so far", 120)
+        yield run
+
+
+def places_taken(served: Serving) -> int:
+    """Of the one refresh that Prefect lets run at a time."""
+    nightly = served.ask("deployments/name/refresh/nightly")
+    return int(nightly["global_concurrency_limit"]["active_slots"])
+
+
+def test_a_refresh_keeps_its_place_when_the_server_dies(served: Serving) -> None:
+    """Its process renews its lease now and then, and is cancelled where the server knows that no more."""
+    with refresh_under_way(served) as run:
+        os.kill(process_of(f"server start --host 127.0.0.1 --port {served.port}"), signal.SIGKILL)
+        served.says("the Prefect server is gone; starting it again")
+        until(lambda: answers(served), "the new server", 120)
+        lease = served.ask(f"flow_runs/{run}")["state"]["state_details"]["deployment_concurrency_lease_id"]
+        renew = Request(
+            f"{served.url}/api/v2/concurrency_limits/leases/{lease}/renew",
+            b'{"lease_duration": 300}',
+            {"content-type": "application/json"},
+        )
+        with urlopen(renew, timeout=60) as reply:
+            assert reply.status == 204
+    assert served.ended(run)["state_type"] == "COMPLETED"
+    assert places_taken(served) == 0
+
+
+def test_a_refresh_that_died_with_serve_frees_its_place(tmp_path: Path) -> None:
+    keep_consent(tmp_path / "home")
+    with serving(tmp_path, tmp_path / "home") as served, refresh_under_way(served) as run:
+        assert served.stop(signal.SIGKILL) == -signal.SIGKILL
+        until(lambda: not processes_of(tmp_path), "the end of server and run", 120)
+    with serving(tmp_path, tmp_path / "home") as served:
+        died = served.ask(f"flow_runs/{run}")
+        assert died["state_type"] == "CRASHED"
+        assert "`memdub serve` was killed" in died["state"]["message"]
+        assert places_taken(served) == 0
+        assert served.run("refresh/nightly")["state_type"] == "COMPLETED"
 
 
 def artifacts(served: Serving) -> list[dict[str, object]]:

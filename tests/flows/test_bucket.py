@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from storage.artifacts import check_whole, find
-from storage.home import Home
+from storage.home import Home, own_folder
 from storage.ledger import Ledger
 from tasks.film import Script
 from tasks.film import film as film_puppet
@@ -40,7 +39,7 @@ def test_ingest_status_and_lineage_in_a_bucket(
     assert memdub("lineage", clip["id"]) == 0
     assert "a b.mp4" in memdub.out
     assert memdub("gc") == 0
-    assert not list((Path(tempfile.gettempdir()) / "memdub-work").rglob("clip-*"))
+    assert not list((own_folder() / "memdub-work").rglob("clip-*"))
     assert memdub("ingest", "--identity", "anna") == 2
     assert "needs a local folder" in memdub.err
 

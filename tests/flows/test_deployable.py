@@ -183,3 +183,36 @@ def test_an_evaluation_shows_its_scores_and_mouths(tmp_path: Path) -> None:
     assert "nothing was trained" in page
     assert "its memory holds mouths of these seconds too" in page
     assert len(page) < 100_000, "the server's database is no place for large pictures"
+
+
+@pytest.mark.usefixtures("_server")
+def test_a_pool_trains_by_our_deployment_and_not_by_another_of_that_name(tmp_path: Path) -> None:
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.deployments import run_deployment
+
+    from flows import deployable, pools
+    from tasks.training import TrainOptions
+
+    @flow(name="train")
+    def theirs(wagon: int = 1) -> None:
+        """Of somebody else's railway."""
+
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name="cards", type="process"))
+        theirs.to_deployment("a", work_pool_name="cards").apply()
+        assert pools._deployment_of(client, "cards").name == "in-cards"
+        ours = deployable.train.to_deployment(
+            "gpu", work_pool_name="cards", tags=["memdub"], parameters={"device": "cuda"}
+        )
+        made = ours.apply()
+        assert pools._deployment_of(client, "cards").id == made, "the one that somebody set up"
+        deployment = client.read_deployment(made)
+        asked = pools._parameters(Home(tmp_path), "anna", TrainOptions(), {})
+        sent = run_deployment(made, parameters=asked, timeout=0)
+        assert sent.parameters["device"] == "cuda", "what nobody asked for overrules nothing"
+        found = pools._under_way(client, deployment, asked)
+        assert found is not None
+        assert found.id == sent.id
+        assert pools._under_way(client, deployment, {**asked, "seed": 1}) is None

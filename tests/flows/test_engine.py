@@ -13,6 +13,7 @@ from flows.assets import key_of
 from flows.engine import BACKOFF, passes, persevere
 from flows.speech import newest_speech
 from storage.errors import (
+    Broken,
     ConsentError,
     CorruptArtifact,
     HomeError,
@@ -31,6 +32,7 @@ from tasks.glimpse import lip_opening, loudness
     ("error", "again"),
     [
         (WorkError("a worker died again and again"), True),
+        (Broken("somebody ended it"), False),
         (LeaseLost("another process took this work over"), True),
         (ConnectionResetError("the bucket is away"), True),
         (TimeoutError("no answer"), True),
@@ -96,7 +98,7 @@ def test_a_wrong_request_is_tried_once() -> None:
 def test_a_batch_is_tried_again_for_what_can_pass_alone() -> None:
     bad = MediaError("not a video")
     assert persevered(Work([bad])) == ([bad], []), "it would be refused again"
-    assert persevered(Work([bad, WorkError("lost")]))[0] == []
+    assert persevered(Work([bad, WorkError("lost")], [bad]))[0] == [bad]
 
 
 @pytest.mark.parametrize("folder", ["plain", "a b", "50% of [it] & <more>#'\"?", "ünïcode"])

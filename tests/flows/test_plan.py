@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
+from flows.ingest import ingest
 from flows.pace import Pace
 from flows.planning import Plan, plan
 from flows.refresh import refresh
-from storage.errors import RequestError
+from storage.artifacts import Made, produce
+from storage.errors import MediaError, RequestError
 from storage.home import Home
 from storage.ledger import Commit, Ledger
+from tasks.chain import Chain, ExtractOptions, Ingredients
 from tests.flows.conftest import Shell, everything_in
 from tests.helpers.footage import film, keep_consent
-from tests.helpers.raw_home import Extraction, clips_of
+from tests.helpers.raw_home import Extraction, clips_of, table
 from tests.helpers.tiny_home import known  # noqa: F401  (the tiny method)
 
 pytestmark = pytest.mark.usefixtures("extraction")
@@ -80,6 +83,75 @@ def test_what_failed_blocks_what_follows(raw: Path, extraction: Extraction) -> N
     assert any("not a video" in str(line) for line in why)
     again = plan("extract", ["anna"])
     assert again.count("failed") == 0, "`memdub extract` tries again what was refused"
+
+
+def test_it_goes_through_those_whom_a_refresh_goes_through(raw: Path, root: Path) -> None:
+    """Somebody without a folder in raw/ is never refreshed: there is nothing of theirs to run."""
+    keep_consent(root / "home", "bob")
+    ingest([film(root / "elsewhere.mp4", seed=50)], "bob").raise_if_refused()
+    refresh()
+    assert {one.identity for one in plan().steps} == {"anna"}
+    assert plan().count("to run") == 0
+    assert {one.identity for one in plan("extract").steps if one.state == "to run"} == {"anna", "bob"}
+
+
+def test_files_that_were_moved_are_known_by_their_number(raw: Path, root: Path) -> None:
+    refresh()
+    for number in range(3):
+        (raw / f"{number}.mp4").rename(raw / f"take {number}.mp4")
+    found = plan()
+    assert (found.count("to run"), found.stops) == (0, None)
+    assert refresh().people[0].taken == 0
+
+
+def test_it_says_where_a_refresh_would_stop(raw: Path, root: Path, memdub: Shell) -> None:
+    refresh()
+    (raw / "0.mp4").unlink()
+    found = plan()
+    assert found.stops is not None
+    assert "1 of 3 clips would be retired" in found.stops
+    assert memdub("plan") == 0
+    assert "would stop: " in memdub.out
+    assert plan("extract").stops is None
+
+
+def test_a_memory_that_was_refused_waits_for_other_features(
+    raw: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_consent(root / "home", scope='["ingest", "train"]')
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MediaError("no mouth in any frame", where="anna")
+
+    monkeypatch.setattr("flows.remember.remember", refuse)
+    assert len(refresh().failed) == 1
+    (step,) = [one for one in plan().steps if one.stage == "remember"]
+    assert (step.state, step.why) == ("failed", "anna: no mouth in any frame")
+    assert refresh().is_idle
+    film(raw / "new.mp4", seed=9, seconds=1.2)
+    (step,) = [one for one in plan().steps if one.stage == "remember"]
+    assert step.state == "to run"
+
+
+def test_extract_is_planned_with_the_options_of_the_command(raw: Path, root: Path) -> None:
+    """Clips that were extracted with others are to run again, as `memdub extract` will do it."""
+    refresh()
+    clip = clips_by_name(root / "home")["0.mp4"]
+    home = Home(root / "home")
+
+    def note(workspace: Path) -> Made:
+        (workspace / "note").write_text("of another face")
+        return Made()
+
+    own = ExtractOptions(face="right")
+    for one in Chain.of(clip, Ingredients.gather(home, own)):
+        produce(home, one, note, identity="anna")
+    found = {one.stage: one.state for one in plan("extract").steps if one.subject == clip}
+    assert (found["faces"], found["track"], found["features"]) == ("done", "to run", "to run")
+
+
+def clips_by_name(home: Path) -> dict[str, str]:
+    return {row["source_name"]: row["id"] for row in table(home, "clips")}
 
 
 def test_whoever_has_no_consent_is_blocked(raw: Path, root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import pytest
 
 from flows.refresh import Refreshed, Shrinks, refresh
 from storage.artifacts import MANIFEST
-from storage.errors import ConsentError, NoSpace, RequestError
+from storage.errors import ConsentError, NoSpace, RequestError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 from tests.flows.conftest import Shell
@@ -160,6 +161,48 @@ def test_a_bad_file_is_put_aside_until_it_changes(raw: Path, root: Path) -> None
     assert sources_of(root / "home")["bad.mp4"] == "done"
 
 
+@pytest.mark.parametrize(
+    "fault", [WorkError("the process that read it was killed"), OSError(errno.EIO, "Input/output error")]
+)
+def test_a_good_file_is_not_held_to_a_fault_that_passes(
+    raw: Path, root: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    shutil.copyfile(raw / "3.mp4", raw / "its copy.mp4")
+    refused = without("3.mp4", fault, monkeypatch)
+    result = refresh()
+    assert became(result)["3.mp4"] == "failed"
+    assert became(result)["its copy.mp4"] == "new", "the same content was not to blame"
+    assert result.people[0].waiting == 1
+    assert [Path(str(one.where)).name for one in result.failed] == ["3.mp4"]
+    assert "3.mp4" not in sources_of(root / "home")
+    assert len(table(root / "home", "failures")) == 1
+    refused.clear()
+    again = refresh()
+    assert (became(again), again.failed) == ({"3.mp4": "copied"}, [])
+    assert sources_of(root / "home")["3.mp4"] == "done"
+
+
+def test_what_would_break_again_is_put_aside(raw: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without("3.mp4", ZeroDivisionError("a mistake of ours"), monkeypatch)
+    assert became(refresh())["3.mp4"] == "quarantined"
+    assert refresh().is_idle
+
+
+def without(name: str, fault: Exception, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Files of these names, as long as they are in what this returns, cannot be ingested."""
+    from tasks.ingest import ingest_file
+
+    names = {name}
+
+    def ingest(home: Home, file: Path, *told: Any, **how: Any) -> Any:
+        if file.name in names:
+            raise fault
+        return ingest_file(home, file, *told, **how)
+
+    monkeypatch.setattr("tasks.ingest.ingest_file", ingest)
+    return names
+
+
 def test_a_file_that_was_spoiled_keeps_its_former_clip(raw: Path, root: Path) -> None:
     refresh()
     (raw / "4.mp4").write_bytes((raw / "4.mp4").read_bytes()[:2000])
@@ -186,8 +229,6 @@ def test_what_extraction_refuses_for_good_is_not_tried_again(
 
 
 def test_what_only_broke_is_tried_again(raw: Path, extraction: Extraction) -> None:
-    from storage.errors import WorkError
-
     extraction.refuses, extraction.error = (lambda clip: clip["source_name"] == "6.mp4"), WorkError
     assert len(refresh().failed) == 1
     extraction.refuses = lambda clip: False
@@ -256,6 +297,30 @@ def test_a_refresh_that_would_retire_more_than_a_fifth_stops(raw: Path, root: Pa
     assert memdub("refresh", "--allow-shrink", "--json") == 0
     assert json.loads(memdub.out)["people"][0]["retired"] == 2
     assert len(clips_of(root / "home")) == 6
+
+
+def test_files_that_hold_something_else_count_as_gone(raw: Path, root: Path) -> None:
+    """As after a synchronisation that went wrong: every name is there, and none of the films."""
+    refresh()
+    before = state(root / "home")
+    for number in range(7):
+        film(raw / f"{number}.mp4", seed=100 + number, seconds=1.2)
+    assert refresh(dry_run=True).stops is not None
+    with pytest.raises(Shrinks, match=r"7 of 7 clips would be retired, as their files are gone or changed"):
+        refresh()
+    assert state(root / "home") == before
+    os.utime(raw / "0.mp4", (1, 1))
+    result = refresh(allow_shrink=True)
+    assert (result.people[0].retired, result.people[0].taken) == (7, 7)
+
+
+def test_files_that_were_renamed_or_touched_do_not(raw: Path, root: Path) -> None:
+    refresh()
+    for number in range(7):
+        os.utime(raw / f"{number}.mp4", (1, 1))
+        if number < 3:
+            (raw / f"{number}.mp4").rename(raw / f"renamed {number}.mp4")
+    assert refresh().people[0].retired == 0
 
 
 @pytest.mark.parametrize(("answer", "status", "left"), [(False, 2, 7), (True, 0, 5)])
@@ -342,6 +407,49 @@ def test_a_dry_run_says_and_changes_nothing(raw: Path, root: Path, memdub: Shell
     assert (told["people"][0]["taken"], told["people"][0]["extracted"]) == (7, 7)
     assert not (root / "home" / "ledger").exists()
     assert not (root / "home" / ".leases").exists()
+
+
+COUNTED = ("taken", "returned", "retired", "quarantined", "waiting", "clips", "extracted")
+
+
+def told(result: Refreshed) -> tuple[list[int], dict[str, str]]:
+    return [getattr(result.people[0], name) for name in COUNTED], became(result)
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_a_dry_run_foretells_the_refresh(raw: Path, root: Path, limit: int | None) -> None:
+    """New, changed, renamed, copied, back again, gone, bad, known to be bad: each as it will be."""
+    (raw / "bad.mp4").write_bytes(b"no film at all" * 100)
+    refresh()
+    (raw / "5.mp4").rename(root / "aside.mp4")
+    refresh()
+    (root / "aside.mp4").rename(raw / "5 again.mp4")
+    (raw / "0.mp4").rename(raw / "nought.mp4")
+    (raw / "4.mp4").unlink()
+    film(raw / "3.mp4", seed=33)
+    film(raw / "new.mp4", seed=34)
+    for former, copy in (("1.mp4", "a twin.mp4"), ("new.mp4", "old.mp4"), ("bad.mp4", "as bad.mp4")):
+        shutil.copyfile(raw / former, raw / copy)
+    (raw / "as bad as that.mp4").write_bytes(b"no film either" * 100)
+    before = state(root / "home")
+    foretold = refresh(dry_run=True, limit=limit, allow_shrink=True)
+    assert state(root / "home") == before
+    assert told(foretold) == told(refresh(limit=limit, allow_shrink=True))
+
+
+def test_a_dry_run_with_a_limit_extracts_no_more(raw: Path, root: Path) -> None:
+    assert refresh(limit=2, dry_run=True).people[0].extracted == 2
+    (found,) = refresh(limit=2, dry_run=True).people
+    assert (found.taken, found.waiting) == (2, 5)
+
+
+def test_a_dry_run_knows_a_puppets_folder(raw: Path, root: Path) -> None:
+    """Under a puppet's name only its own film may be taken."""
+    record = root / "home/identities/anna/consent.toml"
+    record.write_text(record.read_text() + "synthetic = true\n")
+    foretold = told(refresh(dry_run=True))
+    assert set(foretold[1].values()) == {"quarantined"}
+    assert foretold == told(refresh())
 
 
 def test_speech_to_say_is_no_footage(raw: Path, root: Path) -> None:

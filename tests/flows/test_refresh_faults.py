@@ -45,7 +45,7 @@ def changed_home(folder: Path) -> Path:
     home = folder / "home"
     keep_consent(home)
     raw = home / "raw" / "anna"
-    for number in range(7):
+    for number in range(10):
         film(raw / f"{number}.mp4", seed=number, seconds=1.2)
     process = command(home, "refresh")
     assert process.wait() == 0, process.communicate()
@@ -89,8 +89,8 @@ def test_the_undisturbed_refresh_did_all_of_it(undisturbed: dict[str, Any]) -> N
     states = {path: state for path, _, state, _, _ in undisturbed["sources"]}
     assert {name for name, state in states.items() if state == "gone"} == {"3.mp4", "4.mp4"}
     assert {name for name, state in states.items() if state == "quarantined"} == {"bad.mp4"}
-    assert sum(live for _, live in undisturbed["clips"]) == 7
-    assert len(undisturbed["clips"]) == 9
+    assert sum(live for _, live in undisturbed["clips"]) == 10
+    assert len(undisturbed["clips"]) == 12
 
 
 MOMENTS = ["ingest:1", "ingest:3", "note:1", "note:2", "note:3", "note:4", "note:6", "retire:2", "retire:3"]

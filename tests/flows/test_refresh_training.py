@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flows.inventory import Inventory
+from flows.planning import plan
 from flows.refresh import refresh
 from flows.train import train
 from storage.home import Home
@@ -60,6 +61,7 @@ def checkpoints(home: Path) -> list[dict[str, Any]]:
 
 
 def test_what_did_not_change_is_not_trained_again(home: Path) -> None:
+    assert refresh(dry_run=True).to_train == []
     assert refresh().is_idle
     assert len(checkpoints(home)) == 1
 
@@ -71,6 +73,11 @@ def test_a_little_more_footage_waits_and_enough_of_it_trains_as_before(home: Pat
     little = refresh()
     assert (little.people[0].remembered, little.people[0].trained) == (1, 0)
     shutil.copy(films / "4.mp4", raw)
+    told = refresh(dry_run=True)
+    assert [one.why for one in told.to_train] == ["44% of the footage changed"]
+    assert told.people[0].remembered == 1
+    (step,) = [one for one in plan().steps if one.stage == "train"]
+    assert (step.state, step.subject) == ("to run", "tiny:smoke:expression")
     enough = refresh()
     assert enough.failed == []
     assert enough.people[0].trained == 1
@@ -82,8 +89,11 @@ def test_a_little_more_footage_waits_and_enough_of_it_trains_as_before(home: Pat
 
 def test_footage_that_went_counts_too(home: Path) -> None:
     (home / "raw" / "anna" / "0.mp4").unlink()
-    result = refresh(allow_shrink=True, dry_run=True)
-    assert result.to_train == [], "the clip is not retired yet"
+    told = refresh(allow_shrink=True, dry_run=True)
+    assert [(one.subject, one.why) for one in told.to_train] == [
+        ("tiny:smoke:expression", "25% of the footage changed")
+    ]
+    assert (told.people[0].retired, told.people[0].remembered) == (1, 1)
     result = refresh(allow_shrink=True)
     assert (result.people[0].retired, result.people[0].trained, result.people[0].remembered) == (1, 1, 1)
     (_, new) = checkpoints(home)

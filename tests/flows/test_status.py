@@ -140,3 +140,8 @@ def test_the_dead_neither_run_nor_wait(root: Path, monkeypatch: pytest.MonkeyPat
     assert (found.running, found.waiting) == ([], [])
     leases.sweep(home.objects)
     assert list(home.objects.versions(".waiting")) == []
+
+
+def test_a_record_that_cannot_be_read_is_shown_as_such(root: Path) -> None:
+    (root / "home" / "identities" / "carol" / "consent.toml").mkdir(parents=True)
+    assert {one.name: one.consent for one in survey(Home()).identities}["carol"] == "cannot be read now"

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import botocore.session
-import s3fs
 from moto.server import ThreadedMotoServer
+
+from storage.s3 import S3FileSystem
 
 KEYS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -57,5 +58,5 @@ def new_bucket(address: str) -> str:
 
 
 def forget() -> None:
-    """Drop s3fs instances that remember another server."""
-    s3fs.S3FileSystem.clear_instance_cache()
+    """Drop file systems that remember another server."""
+    S3FileSystem.clear_instance_cache()

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import itertools
 import json
 import multiprocessing
 import subprocess
 import sys
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from storage import garbage
 from storage.artifacts import Made, check_whole, find, produce
-from storage.errors import CorruptArtifact, LeaseLost, WorkError
+from storage.errors import ConsentError, CorruptArtifact, LeaseLost, NoSpace, WorkError
 from storage.home import Home, Settings
 from storage.leases import hold
 from storage.ledger import Ledger
 from storage.objects import open_objects
 from storage.recipes import RawSource, Recipe
-from storage.runs import run
+from storage.runs import record_failure, run
 from tests.helpers.killing import kill_at_random
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -142,6 +146,20 @@ def test_what_was_deleted_or_changed_on_disk_is_made_again(home: Home) -> None:
         check_whole(home, again, read_all=True)
 
 
+def test_what_cannot_be_read_now_is_not_missing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stage would be run again for nothing."""
+    made = produce(home, recipe(), make, identity="anna")
+
+    def ails(self: object, path: str, **more: object) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(LocalFileSystem, "cat_file", ails)
+    with pytest.raises(PermissionError):
+        check_whole(home, made)
+    with pytest.raises(PermissionError):
+        produce(home, recipe(), lambda _: pytest.fail("made again"), identity="anna")
+
+
 def test_a_run_remembers_what_it_made_and_what_it_reused(home: Home) -> None:
     ledger = Ledger(home.objects)
     with run(ledger, "ingest", arguments={"videos": ["a.mp4"]}):
@@ -157,6 +175,88 @@ def test_a_run_remembers_what_it_made_and_what_it_reused(home: Home) -> None:
         (0, 0, "failed"),
     ]
     assert json.loads(rows[0]["arguments"]) == {"videos": ["a.mp4"]}
+
+
+def no_longer() -> None:
+    raise ConsentError("consent expired while others worked", where="anna")
+
+
+@pytest.mark.parametrize("resumable", [False, True])
+def test_what_is_no_longer_allowed_is_not_published(home: Home, resumable: bool) -> None:
+    """Asked at once, in its turn, and before anything becomes visible."""
+    for asked in range(3):
+        answers = iter([*[lambda: None] * asked, no_longer])
+        made = []
+
+        def counted(workspace: Path, made: list[Path] = made) -> Made:
+            made.append(workspace)
+            return make(workspace)
+
+        with pytest.raises(ConsentError):
+            produce(
+                home,
+                recipe(),
+                counted,
+                identity="anna",
+                resumable=resumable,
+                allowed=lambda answers=answers: next(answers)(),
+            )
+        assert len(made) == (asked == 2)
+    assert find(Ledger(home.objects), recipe().id) is None
+    assert not home.path("stores").exists()
+    assert not list(home.path(".work").iterdir())
+
+
+def test_what_is_not_allowed_is_not_found_either(home: Home) -> None:
+    produce(home, recipe(), make, identity="anna")
+    with pytest.raises(ConsentError):
+        produce(home, recipe(), make, identity="anna", allowed=no_longer)
+
+
+def test_what_went_wrong_first_is_told_where_the_ledger_cannot_be_written(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise NoSpace("no room for 100 bytes")
+
+    monkeypatch.setattr(Ledger, "record", full)
+    with pytest.raises(WorkError, match="broke"), run(Ledger(home.objects), "extract"):
+        raise WorkError("broke")
+    with pytest.raises(NoSpace), run(Ledger(home.objects), "extract"):
+        pass
+
+
+def test_every_failure_knows_how_often_it_failed_before(home: Home) -> None:
+    ledger = Ledger(home.objects)
+    with run(ledger, "extract") as this:
+        for subject, identity in [("a", "anna"), ("a", None), ("b", "anna"), ("a", "anna"), ("a", None)]:
+            error = WorkError("broke")
+            record_failure(ledger, this, stage="extract", subject=subject, error=error, identity=identity)
+    rows = sorted(ledger.rows("failures").to_pylist(), key=lambda row: row["failed_at"])
+    assert [row["attempt"] for row in rows] == [1, 1, 1, 2, 2]
+
+
+def test_waiting_is_not_work(home: Home) -> None:
+    """Estimates add up how long stages took: not how long they stood in a queue for a card."""
+
+    def waits(workspace: Path) -> Made:
+        return replace(make(workspace), waited=3600.0)
+
+    assert produce(home, recipe(), waits, identity="anna").row["seconds"] < 0
+
+
+class Ended(BaseException):
+    """As Prefect's TerminationSignal, which it raises in the runs that it ends."""
+
+
+@pytest.mark.parametrize("ended", [KeyboardInterrupt, asyncio.CancelledError, Ended])
+def test_a_run_that_was_ended_is_not_done(home: Home, ended: type[BaseException]) -> None:
+    ledger = Ledger(home.objects)
+    with pytest.raises(ended), run(ledger, "extract"):
+        raise ended
+    (row,) = ledger.rows("runs").to_pylist()
+    assert row["status"] == "interrupted"
+    assert not ledger.rows("failures")
 
 
 def slow_worker(home: str, started: object, may_finish: object) -> None:

@@ -1,4 +1,6 @@
+import errno
 import math
+import os
 import pickle
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 import xarray
 
 from storage import clips
-from storage.errors import CorruptArtifact, RequestError
+from storage.errors import CorruptArtifact, RequestError, WorkError
 from tests.storage.clip_helpers import CROP, FRAMES, NAMES, specs, values, write_region
 
 
@@ -105,12 +107,47 @@ def test_what_nobody_wrote_is_missing_and_not_zero(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("harm", ["torn", "empty", "nan"])
+def test_a_draft_that_a_power_cut_spoilt_heals(url, harm):
+    """What was found wrong is missing from then on, so that the next run writes it anew."""
+    name = "track/confidence"
+    draft = filled(url, token="recipe")
+    [whole] = [values(name, (FRAMES,))]
+    if harm == "nan":
+        draft.write(name, 256, np.full(256, math.nan, np.float32))
+    else:
+        key = f"{name}/c/1"
+        draft.place.write(key, draft.place.read(key)[:-9] if harm == "torn" else b"")
+    with pytest.raises(CorruptArtifact, match="rows 256 to 512"):
+        draft.finish()
+    again = clips.create(url, specs(NAMES), {"identity": "obama", "fps": 25}, token="recipe")
+    assert again.gaps() == {name: [(256, 512)]}
+    again.write(name, 256, whole[256:512])
+    assert again.finish().verify() == ()
+
+
 def test_a_required_value_may_not_be_nan(tmp_path):
     draft = filled(tmp_path / "clip.zarr")
     confidence = values("track/confidence", (FRAMES,))
     confidence[300] = math.nan
     draft.write("track/confidence", 256, confidence[256:512])
     assert draft.verify() == ("track/confidence: rows 256 to 512 hold values that are not finite",)
+
+
+def test_what_cannot_be_read_now_is_not_called_damaged(tmp_path):
+    """Nobody must remove an artifact because a disk or a network was away."""
+    clip = filled(tmp_path / "clip.zarr").finish()
+
+    class Away:
+        shape = clip.array("track/pose").shape
+
+        def __getitem__(self, rows):
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+    clip._open["track/pose"] = Away()
+    with pytest.raises(WorkError, match="cannot be read now \\(Connection timed out\\); run again") as caught:
+        clip.read("track/pose")
+    assert not isinstance(caught.value, CorruptArtifact)
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "empty"])

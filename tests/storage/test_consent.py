@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from storage import consent
-from storage.errors import ConsentError, RequestError
+from storage.errors import ConsentError, RequestError, WorkError
 from storage.home import Home
 
 RECORD = """
@@ -56,6 +57,28 @@ def test_what_it_does_not_cover_is_refused(
 def test_no_record_is_refused_with_the_place_to_put_one(home: Home) -> None:
     with pytest.raises(ConsentError, match=r"identities/bob/consent\.toml: bob has no consent record"):
         consent.require(home, "bob", "ingest")
+
+
+def test_a_file_where_the_folder_should_be_is_no_record(home: Home) -> None:
+    home.path("identities").mkdir(parents=True)
+    home.path("identities/bob").write_text("in the way")
+    with pytest.raises(ConsentError, match="bob has no consent record"):
+        consent.require(home, "bob", "ingest")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_a_record_that_cannot_be_read_now_is_not_a_refusal(
+    home: Home, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Nothing is allowed, but nobody is skipped for good either: the same may be tried again."""
+    keep(home, RECORD)
+
+    def ails(path: Path) -> bytes:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", ails)
+    with pytest.raises(WorkError, match=rf"anna's consent record cannot be read \({os.strerror(number)}\)"):
+        consent.require(home, "anna", "ingest", today=JUNE)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 
 from storage import garbage
@@ -32,6 +34,38 @@ def make_one(home: Home, name: str, version: int = 1, size: int = 1000) -> str:
         return Made(clips=[{"id": made.id, **FIELDS}])
 
     return produce(home, made, make, identity="anna").id
+
+
+def make_chain(home: Home, name: str, versions: tuple[int, int, int]) -> list[str]:
+    """A clip, its track and its features, each by this version of its stage."""
+    ids: list[str] = []
+    for kind, version in zip(("clip", "track", "features"), versions, strict=True):
+        inputs = {"from": ids[-1]} if ids else {}
+        raw = () if ids else (RawSource("footage", name, "a.mp4"),)
+
+        def make(workspace: Path) -> Made:
+            (workspace / "file").write_bytes(b"x")
+            return Made()
+
+        ids.append(produce(home, Recipe(kind, kind, version, {}, inputs, raw), make, identity="anna").id)
+    return ids
+
+
+@pytest.mark.parametrize("newer", [(2, 1, 1), (1, 2, 1), (2, 2, 2)])
+def test_what_a_newer_stage_superseded_goes_with_all_that_was_made_of_it(
+    home: Home, newer: tuple[int, int, int]
+) -> None:
+    old, other = make_chain(home, "a", (1, 1, 1)), make_chain(home, "b", (1, 1, 1))
+    new = make_chain(home, "a", newer)
+    found = {row["id"] for row in garbage.find(home).artifacts}
+    assert found == set(old) - set(new)
+    assert not found & set(other), "other footage has no newer ones"
+
+
+def test_what_was_not_made_anew_keeps_what_it_was_made_from(home: Home) -> None:
+    make_chain(home, "a", (1, 1, 1))
+    make_one(home, "a", version=2)
+    assert garbage.find(home).artifacts == []
 
 
 def make_many(home: str, worker: int) -> None:
@@ -59,6 +93,27 @@ def test_collecting_all_the_time_takes_nothing_from_those_who_commit(home: Home)
         artifact = find(ledger, name)
         assert artifact is not None
         check_whole(home, artifact, read_all=True)
+
+
+def test_rows_of_killed_commits_go_by_one_look_at_each_table(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_one(home, "kept")
+    ledger = Ledger(home.objects)
+    for i in range(20):
+        name = make_one(home, f"{i}")
+        ledger.tables["artifacts"].remove(lambda rows, name=name: pc.equal(rows["id"], name))
+    looks, disown = [], Ledger.disown
+
+    def counted(self: Ledger, artifacts: Sequence[str]) -> None:
+        looks.append(len(artifacts))
+        disown(self, artifacts)
+
+    monkeypatch.setattr(Ledger, "disown", counted)
+    garbage.collect(home, garbage.Garbage())
+    assert looks == [20]
+    assert len(ledger.rows("clips")) == len(ledger.rows("lineage")) == 1
+    assert not list(home.path(".leases").glob("*.json"))
 
 
 def test_work_that_writes_nothing_for_long_keeps_its_folder(home: Home) -> None:
@@ -90,6 +145,20 @@ produce(Home({home.url!r}), recipe("a"), make, identity="anna")
     garbage.collect(home, found)
     assert not list(home.path(".work").iterdir())
     assert not list(home.path(".leases").glob("*.json"))
+
+
+def test_what_was_left_of_work_on_a_bucket_goes_too(s3_url: str, tmp_path: Path) -> None:
+    home = Home(f"{s3_url}/home", scratch=tmp_path)
+    left = home.workspace_root() / "track-0.draft"
+    left.mkdir()
+    (left / "faces").write_bytes(b"of a person")
+    assert garbage.find(home).leftovers == []
+    os.utime(left, (0, 0))
+    os.utime(left / "faces", (0, 0))
+    found = garbage.find(home)
+    assert found.leftovers == [left]
+    garbage.collect(home, found)
+    assert not left.exists()
 
 
 def fill(path: Path) -> None:

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 
 from storage.artifacts import Artifact, Made, find, find_whole, produce
+from storage.errors import WorkError
 from storage.home import Home
-from storage.ledger import TABLES, Ledger
+from storage.ledger import TABLES, Commit, Ledger
+from storage.ledger.posts import Posts
 from storage.recipes import Recipe
 
 
@@ -96,6 +98,34 @@ def test_what_broke_after_it_was_posted_is_made_anew(posting: Home) -> None:
     found = find(ledger, one.id)
     assert found is not None
     assert found.row["started"] == again.row["started"]
+
+
+def test_a_post_that_does_not_arrive_is_no_commit(posting: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = posting.objects.write_if
+
+    def another_was_first(key: str, data: bytes, version: str | None) -> bool:
+        return not key.startswith(".posts/") and write(key, data, version)
+
+    monkeypatch.setattr(posting.objects, "write_if", another_was_first)
+    with pytest.raises(WorkError, match="committed twice at once"):
+        made(posting, 1)
+    assert Ledger(posting.objects).take_posted() == []
+
+
+def test_what_is_gathered_between_two_looks_is_found(posting: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not find it takes it for the rest of a killed commit, and clears it away."""
+    (one,) = made(posting, 1)
+    look = Posts.find
+
+    def too_late(self: Posts, artifact: str) -> Commit | None:
+        monkeypatch.setattr(Posts, "find", look)
+        Ledger(posting.objects).gather()
+        return look(self, artifact)
+
+    monkeypatch.setattr(Posts, "find", too_late)
+    found = Ledger(posting.objects).find(one.id, "anna")
+    assert found is not None
+    assert found["id"] == one.id
 
 
 def test_frames_go_to_their_own_file_at_once(posting: Home) -> None:

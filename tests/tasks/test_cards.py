@@ -9,10 +9,14 @@ import threading
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
-from tasks import cards
+from storage.errors import RequestError
+from tasks import cards, training
+from tasks.training import check_device
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -125,6 +129,57 @@ def test_several_processes_take_all_their_cards(other: Other, tmp_path: Path) ->
     other.pipe.send("enough")
     thread.join(60)
     assert got == ["auto"]
+
+
+@pytest.mark.usefixtures("_two")
+def test_a_card_that_another_user_trained_on_is_free_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fs.protected_regular, as most systems have it, nobody may "create" another's file in /tmp."""
+    given = os.open
+
+    def protected(path: str, flags: int, *mode: int) -> int:
+        if flags & os.O_CREAT and Path(path).exists():
+            raise FileExistsError if flags & os.O_EXCL else PermissionError(13, "Permission denied")
+        return given(path, flags, *mode)
+
+    with cards.held("cuda:0", 1, quiet):
+        pass
+    monkeypatch.setattr(os, "open", protected)
+    with cards.held("cuda:0", 1, quiet) as device:
+        assert device == "cuda:0"
+
+
+def test_the_wait_for_a_card_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = iter([100.0, 3700.0])
+
+    def trains(bundle: object, state: Path, *_: object) -> None:
+        state.mkdir()
+        (state / training.CHECKPOINT).write_text("trained")
+
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(training, "train_bundle", trains)
+    how = training._How("cpu", None, 1, lambda progress: None, lambda line: None, lambda: None)
+    assert training._train(SimpleNamespace(), tmp_path, how) == 3600.0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("device", "processes", "line"),
+    [
+        ("cpu:foo", 1, "--device cpu:foo: no device is called 'cpu:foo'"),
+        ("cuda:x", 1, "--device cuda:x: no device is called 'cuda:x'"),
+        ("cuda:7", 1, "--device cuda:7: device cuda:7: torch sees GPUs cuda:0 to cuda:1 here"),
+        ("cuda", 4, "--processes 4: each takes a graphics card, and torch sees 2; use fewer"),
+    ],
+)
+def test_cards_that_are_not_there_are_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, device: str, processes: int, line: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(RequestError) as caught:
+        check_device(device, processes)
+    assert str(caught.value).startswith(line)
+    for possible in (("auto", 2), ("cuda:1", 1), ("cpu", 4)):
+        check_device(*possible)
 
 
 @pytest.mark.usefixtures("_two")
