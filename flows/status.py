@@ -168,7 +168,7 @@ def _named(change: Change) -> tuple[str, int]:
 def _may_ingest(home: Home, identity: str) -> bool:
     try:
         consent.require(home, identity, "ingest")
-    except ConsentError:
+    except (ConsentError, WorkError):  # who cannot be asked now has not agreed
         return False
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from flows.refresh import refresh
 from flows.status import Stage, survey
-from storage import leases
+from storage import consent, leases
 from storage.artifacts import Made, produce
 from storage.home import Home
 from storage.recipes import Recipe
@@ -142,6 +143,9 @@ def test_the_dead_neither_run_nor_wait(root: Path, monkeypatch: pytest.MonkeyPat
     assert list(home.objects.versions(".waiting")) == []
 
 
-def test_a_record_that_cannot_be_read_is_shown_as_such(root: Path) -> None:
-    (root / "home" / "identities" / "carol" / "consent.toml").mkdir(parents=True)
-    assert {one.name: one.consent for one in survey(Home()).identities}["carol"] == "cannot be read now"
+def test_a_record_that_cannot_be_read_is_shown_as_such(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(consent, "_small_file", broken)
+    assert {one.name: one.consent for one in survey(Home()).identities}["anna"] == "cannot be read now"
