@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -28,9 +26,8 @@ from tasks.team import open_team
 from tests.helpers.bad_decoder import environment
 from tests.helpers.footage import keep_consent
 from tests.helpers.hungry import Hungry
+from tests.helpers.scheduler import own_scheduler
 from tests.helpers.stages import FRAMES, Counting, computed
-
-ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -133,30 +130,10 @@ def test_a_worker_out_of_memory_says_so_and_lives_on(cluster: LocalCluster, tmp_
     assert set(computed(tmp_path)) == set(range(0, FRAMES, BLOCK))
 
 
-SCHEDULER = """
-import sys
-from distributed import LocalCluster
-if __name__ == "__main__":
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
-        print(cluster.scheduler_address, flush=True)
-        sys.stdin.read()
-"""
-
-
 def test_a_scheduler_that_dies_fails_its_clips_and_nothing_is_half_made(
     home: Path, cluster: LocalCluster, extracted: dict[str, str], tmp_path: Path
 ) -> None:
-    script = tmp_path / "scheduler.py"
-    script.write_text(SCHEDULER)
-    process = subprocess.Popen(
-        [sys.executable, str(script)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert process.stdout is not None
-    address = process.stdout.readline().strip()
+    process, address = own_scheduler(tmp_path)
 
     def begun(done: int, _: int) -> None:
         if done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from flows.ingest import ingest
 from tasks import sources
 from tasks.film import Script
 from tasks.film import film as film_puppet
-from tests.helpers.footage import keep_consent
+from tests.helpers.footage import film, keep_consent
 from tests.helpers.painted import wav
 from tests.helpers.raw_home import Extraction
 from tests.helpers.serving import Serving, serving
@@ -95,3 +96,17 @@ def extraction(monkeypatch: pytest.MonkeyPatch) -> Extraction:
     quick = Extraction()
     monkeypatch.setattr("flows.extract.extract", quick)
     return quick
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    for number in range(7):
+        film(folder / f"{number}.mp4", seed=number, seconds=1.2)
+    return folder
+
+
+@pytest.fixture
+def raw(root: Path, films: Path) -> Path:
+    """anna's folder, with seven films."""
+    return Path(shutil.copytree(films, root / "home" / "raw" / "anna"))

@@ -18,6 +18,7 @@ from typing import Any
 import flows.extract
 from flows.cli import main as memdub
 from flows.extract import Extracted, Outcome
+from flows.refresh import Refreshed
 from storage.artifacts import find
 from storage.errors import MediaError, MemdubError
 from storage.home import Home
@@ -25,7 +26,7 @@ from storage.ledger import Ledger
 from storage.runs import record_failure, run
 from tests.helpers.material_home import features_in
 
-__all__ = ["Extraction", "clips_of", "sources_of", "table"]
+__all__ = ["Extraction", "became", "clips_of", "sources_of", "state", "table"]
 
 
 class Extraction:
@@ -114,6 +115,23 @@ def sources_of(home: Path, identity: str = "anna") -> dict[str, str]:
 def clips_of(home: Path, identity: str = "anna") -> list[str]:
     """Names of the files that live clips came from."""
     return sorted(row["source_name"] for row in Ledger(Home(home).objects).live_clips(identity))
+
+
+def became(result: Refreshed) -> dict[str, str]:
+    return {one.path: one.became for one in result.files}
+
+
+def state(home: Path) -> dict[str, Any]:
+    """All that a refresh may change, but for when it was written down."""
+    kept = [
+        {key: row[key] for key in ("path", "sha256", "state", "clip", "reason")}
+        for row in table(home, "sources")
+    ]
+    return {
+        "sources": sorted(kept, key=lambda row: row["path"]),
+        "clips": sorted((row["id"], row["retired_at"] is None) for row in table(home, "clips")),
+        "artifacts": sorted((row["id"], row["content_hash"]) for row in table(home, "artifacts")),
+    }
 
 
 if __name__ == "__main__":

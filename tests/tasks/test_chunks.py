@@ -20,6 +20,7 @@ from storage.errors import MediaError, RequestError, WorkError
 from storage.recipes import hash_file
 from tasks.chunks import BLOCK, fill, open_draft, write_region
 from tasks.team import Team, clocked, open_team
+from tests.helpers.scheduler import own_scheduler
 from tests.helpers.stages import FRAMES, Counting, computed, knows_the_program
 
 ROOT = Path(__file__).parents[2]
@@ -157,28 +158,8 @@ def test_a_flow_that_is_killed_leaves_a_draft_that_goes_on(tmp_path: Path, team:
     assert files(folder / "x.zarr") == files(straight / "x.zarr")
 
 
-SCHEDULER = """
-import sys
-from distributed import LocalCluster
-if __name__ == "__main__":
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
-        print(cluster.scheduler_address, flush=True)
-        sys.stdin.read()
-"""
-
-
 def test_a_scheduler_that_is_killed_is_one_line_and_work_goes_on(tmp_path: Path, team: Team) -> None:
-    script = tmp_path / "scheduler.py"
-    script.write_text(SCHEDULER)
-    process = subprocess.Popen(
-        [sys.executable, str(script)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert process.stdout is not None
-    address = process.stdout.readline().strip()
+    process, address = own_scheduler(tmp_path)
     folder = tmp_path / "a"
 
     def kill_in_the_middle() -> None:
