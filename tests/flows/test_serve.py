@@ -206,7 +206,7 @@ def test_another_pool_trains(served: Serving, dubbed_run: dict[str, Any]) -> Non
     assert [run["work_pool_name"] for run in runs] == ["side"]
 
 
-def test_a_server_that_dies_is_started_again(served: Serving) -> None:
+def test_a_server_that_dies_is_started_again(served: Serving, dubbed_run: dict[str, Any]) -> None:
     (server,) = [
         int(path.parent.name)
         for path in Path("/proc").glob("[0-9]*/cmdline")
