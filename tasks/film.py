@@ -28,7 +28,7 @@ from tasks._truth_table import TRUTH_SCHEMA, TruthWriter
 from tasks.speech import Speech, Voice, speak, voice_for
 from tasks.threads import one_thread
 
-__all__ = ["TRUTH_SCHEMA", "Film", "Script", "film", "rehearse", "truth_beside"]
+__all__ = ["TRUTH_SCHEMA", "Film", "Script", "film", "rehearse", "spelt", "truth_beside"]
 
 Progress = Callable[[int, int], None]
 _Picture = tuple[np.ndarray, FrameTruth]
@@ -51,6 +51,7 @@ class Script:
     lead_s: float = 0.3  # a closed mouth before and after the speech
     tail_s: float = 0.4
     longest_s: float = 1800.0
+    openness: float = 1.0  # how far the mouth opens in speech
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,21 @@ def rehearse(script: Script) -> tuple[Speech, Performance, Voice]:
         raise RequestError(what, where="script", do="shorten the text or raise longest_s")
     frames = int(np.ceil(speech.duration_s * script.rate))
     performance = perform(
-        speech.phonemes, float(frames / Fraction(script.rate)), rate=float(script.rate), seed=script.seed
+        speech.phonemes,
+        float(frames / Fraction(script.rate)),
+        rate=float(script.rate),
+        seed=script.seed,
+        openness=script.openness,
     )
     return speech, performance, voice
+
+
+def spelt(script: Script) -> dict[str, Any]:
+    """A script as recipes and truths have it; what is as usual is not told where it once could not be."""
+    told = {**asdict(script), "rate": str(script.rate)}
+    if script.openness == Script.openness:
+        del told["openness"]
+    return told
 
 
 def _check(script: Script) -> None:
@@ -93,6 +106,8 @@ def _check(script: Script) -> None:
         raise RequestError(f"rate is {script.rate} frames a second", where="script", do="use 1 to 120")
     if not (64 <= script.size <= 1024 and script.size % 2 == 0):
         raise RequestError(f"size is {script.size}", where="script", do="use an even size from 64 to 1024")
+    if not 0 <= script.openness <= 1.5:
+        raise RequestError(f"openness is {script.openness}", where="script", do="use 0 to 1.5")
     if not (0 <= script.lead_s <= 60 and 0 <= script.tail_s <= 60):
         raise RequestError("silence before or after is out of bounds", where="script", do="use 0 to 60 s")
 
@@ -151,7 +166,7 @@ def _shoot(
 
 
 def _facts(script: Script, voice: Voice) -> dict[str, Any]:
-    settings = {**asdict(script), "rate": str(script.rate), "voice": asdict(voice)}
+    settings = {**spelt(script), "voice": asdict(voice)}
     who = traits(script.seed).readable()
     return {"seed": script.seed, "text": script.text, "settings": settings, "description": who}
 

@@ -7,7 +7,6 @@ file the artifact holds, the clip's lineage goes on to the puppet.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from storage.errors import RequestError
 from storage.home import Home
 from storage.recipes import Recipe, hash_file
 from storage.text import check_text
-from tasks.film import Film, Progress, Script, film, rehearse, truth_beside
+from tasks.film import Film, Progress, Script, film, rehearse, spelt, truth_beside
 
 __all__ = ["FOOTAGE", "check_script", "film_puppet", "footage_of", "text_in", "truth_of"]
 
@@ -36,7 +35,7 @@ def film_puppet(
     waiting: Callable[[str], None] | None = None,
 ) -> Artifact:
     """The footage of `script`, filmed unless it is there already."""
-    recipe = Recipe("puppet", STAGE, STAGE_VERSION, {"identity": identity, **_spelt(script)})
+    recipe = Recipe("puppet", STAGE, STAGE_VERSION, {"identity": identity, **spelt(script)})
 
     def make(workspace: Path) -> Made:
         made: Film = film(script, workspace / FOOTAGE, progress=progress, workers=workers)
@@ -70,6 +69,3 @@ def text_in(language: str) -> str:
     except ValueError as error:
         raise RequestError(str(error), where=f"language {language}", do="give a text of your own") from error
 
-
-def _spelt(script: Script) -> dict[str, Any]:
-    return {**asdict(script), "rate": str(script.rate)}

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.puppet.expression import INDEX
 from models.puppet.motion import Style, motion_curves
 from models.puppet.phonetics import SILENCE, Phoneme
 from models.puppet.visemes import mouth_curves, sample
 
 __all__ = ["Performance", "perform"]
+
+# What parts the lips; mumblers do less of it.
+_OPENS = ("jaw_open", "lower_drop", "upper_raise", "lips_funnel")
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,20 @@ def perform(
     rate: float = 25.0,
     seed: int = 0,
     style: Style | None = None,
+    openness: float = 1.0,
 ) -> Performance:
-    """Mouth, head, eyes and brows for `duration_s` of speech; nothing said is a face at rest that lives."""
+    """Mouth, head, eyes and brows for `duration_s` of speech; nothing said is a face at rest that lives.
+
+    `openness` says how far this person opens the mouth to speak: lips that must touch do so all the same.
+    """
     if not (duration_s > 0 and 0 < rate <= 240):
         raise ValueError(f"a performance of {duration_s} s at {rate} frames a second: both must be positive")
     count = max(1, round(duration_s * float(rate)))
     controls, poses = motion_curves(phonemes, duration_s, seed, style)
     # The smile gives way where the mouth has something to do.
-    both = np.clip(controls + mouth_curves(phonemes, duration_s), -1.0, 1.0)
+    mouth = mouth_curves(phonemes, duration_s)
+    mouth[:, [INDEX[name] for name in _OPENS]] *= openness
+    both = np.clip(controls + mouth, -1.0, 1.0)
     return Performance(
         float(rate),
         sample(both, rate, count).astype(np.float32),
