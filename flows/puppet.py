@@ -45,15 +45,17 @@ def puppet(
     script: Script,
     *,
     home: str | None = None,
+    workers: int | None = None,
     watch: Watch = no_progress,
     tell: Callable[[str], None] | None = None,
 ) -> Filmed:
-    """Film the script as `identity` and ingest it."""
+    """Film the script as `identity` and ingest it; by two processes, where there are cores for them."""
     place = Home(home)
     place.path("stores")  # films are read where they lie, so a home in a bucket is refused at once
     _claim(place, check_slug(identity), script)
     arguments = {"identity": identity, "seed": script.seed, "text": script.text, "size": script.size}
-    made = _film(place, identity, script, arguments, watch, tell)
+    workers = workers or max(1, min(2, os.cpu_count() or 1))
+    made = _film(place, identity, script, arguments, workers, watch, tell)
     video = footage_of(place, made)
     ingested = ingest([video], identity, home=home, watch=watch, tell=tell)
     ingested.raise_if_refused()
@@ -65,6 +67,7 @@ def _film(
     identity: str,
     script: Script,
     arguments: dict[str, Any],
+    workers: int,
     watch: Watch,
     tell: Callable[[str], None] | None,
 ) -> Artifact:
@@ -72,7 +75,6 @@ def _film(
         if tell is not None:
             tell(f"waiting for {holder}, which films this puppet")
 
-    workers = max(1, min(2, os.cpu_count() or 1))
     with (
         run(Ledger(home.objects), "puppet", identity=identity, arguments=arguments),
         watch(f"filming {identity}", 1, 1) as progress,

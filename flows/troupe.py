@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from multiprocessing import get_context
@@ -65,7 +64,8 @@ def troupe(home: str, people: int, seconds: float, first: int = 0, workers: int 
 
 def _filmed(home: str, number: int, seconds: float) -> str:
     name = f"troupe-{number:04d}"
-    puppet(name, member(number, seconds), home=home)
+    # Its own process films alone: another two for each film would spend the time on starting.
+    puppet(name, member(number, seconds), home=home, workers=1)
     return name
 
 

@@ -17,6 +17,8 @@ Refinements worth knowing:
 - `Trainee.helpers` are moved to the device with the networks, but neither trained nor saved.
 - The engine judges before the first step too: general weights that training spoils are what is kept.
 - Every tensor of a batch has the batch as its first axis: several devices share it by cutting there.
+- A method with an attribute `references`, a number, is shown as many frames of the person.
+- A speaker whose motion is `heard` tells by `silence` (K,) what it hears where nobody speaks.
 """
 
 from __future__ import annotations
@@ -28,10 +30,13 @@ from typing import Any, NamedTuple, Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from models.canvas.framing import MOUTH, Framing
 from models.training.bundle import Bundle
 from models.training.plan import Plan
 
 __all__ = [
+    "AROUND_S",
+    "EXPERTS",
     "METHODS",
     "Drawn",
     "Fit",
@@ -53,8 +58,10 @@ __all__ = [
 
 # By name, where the class is: importing this module must not import every system.
 METHODS: dict[str, str] = {
+    "dinet": "models.dinet.method:DINet",
     "memface": "models.memface.method:MemFace",
     "nearest": "models.nearest.method:Nearest",
+    "synctalkface": "models.synctalkface.method:SyncTalkFace",
 }
 
 
@@ -66,6 +73,9 @@ class Stage(NamedTuple):
     arrays: tuple[str, ...]  # what its bundle must hold
     general: str | None = None  # bundled weights (models/weights) that it starts from
     side: int = 0  # of the canvases in its bundle, pixels; 0 where it has none
+    framing: Framing = MOUTH  # how much of the face they show
+    optional: bool = False  # personal, but dubs go on without it: its general weights speak for anybody
+    teachers: tuple[str, ...] = ()  # bundled weights that travel in its bundle, to be learned from
 
 
 class Turn(NamedTuple):
@@ -115,6 +125,13 @@ class Motion(NamedTuple):
     rotation: Tensor | None = None  # (n, 3) radians, where the method moves the head
     translation: Tensor | None = None  # (n, 3) mm
     blink: Tensor | None = None  # (n,) 0 open to 1 shut
+    heard: Tensor | None = None  # (n, K) what the method itself makes of the sound, where it has no expression
+    # Of a view alone: expression at `AROUND_S` before and after, silence already closed, (n, 5, 64).
+    around: Tensor | None = None
+
+
+# Where `Motion.around` and a bundle's array of that name are read, seconds from the frame's middle.
+AROUND_S = (-0.08, -0.04, 0.0, 0.04, 0.08)
 
 
 class Heard(NamedTuple):
@@ -186,6 +203,8 @@ class Person(NamedTuple):
     texture: Tensor  # (80,)
     memory: Memory | None
     statistics: Mapping[str, Tensor]  # of the material: "expression_mean" (64,), "expression_std" (64,)
+    # (R, S, S, 3) uint8 canvases of the person, whole, of the last stage's side and framing; see `Method`.
+    references: Tensor | None = None
 
 
 class Speaker(Protocol):
@@ -236,9 +255,14 @@ class Method(Protocol):
         ...
 
 
+# What is trained as methods are, but never dubs.
+EXPERTS: dict[str, str] = {"sync": "models.sync.method:Sync"}
+
+
 def find_method(name: str) -> Method:
-    """The method of this name; ValueError where there is none."""
-    if name not in METHODS:
+    """The method or expert of this name; ValueError where there is none."""
+    known = METHODS | EXPERTS
+    if name not in known:
         raise ValueError(f"no method is called {name!r}; there are {', '.join(sorted(METHODS))}")
-    module, _, attribute = METHODS[name].partition(":")
+    module, _, attribute = known[name].partition(":")
     return cast(Method, getattr(import_module(module), attribute)())

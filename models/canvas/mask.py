@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.canvas.framing import Framing
 from models.canvas.places import projected
 from models.fit.geometry import rotation
 from models.morphable.builtin import builtin
 
-__all__ = ["GUARD", "guard_of", "masks", "wider"]
+__all__ = ["FEATHER", "GUARD", "framed_masks", "guard_of", "masks", "wider"]
 
+FEATHER = 0.07  # of the mouth's canvas: how softly a mask ends
 GUARD = 4  # canvas pixels around the mask that training hides, too
 _DIRECTIONS = 40
 _OPENINGS = (-0.5, 0.4, 1.2)  # of the jaw, from pressed shut to wide open
@@ -71,7 +73,7 @@ def masks(
     camera: Tensor,
     places: Tensor,
     side: int,
-    feather: float = 0.07,
+    feather: float = FEATHER,
 ) -> Tensor:
     """Alpha (B, side, side): 1 well inside, soft over `feather` of the side, exactly 0 outside.
 
@@ -88,6 +90,32 @@ def masks(
         torch.minimum(out, column[:, :, None] - line, out=out)
     edge = torch.minimum(torch.minimum(at, side - at)[:, None], torch.minimum(at, side - at)[None]) - 1.0
     t = (torch.minimum(out, edge) / (feather * side)).clamp_(0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def framed_masks(
+    identity: Tensor,
+    turn: Tensor,
+    translation: Tensor,
+    camera: Tensor,
+    places: Tensor,
+    side: int,
+    framing: Framing,
+) -> Tensor:
+    """`masks` on canvases that are framed so; nothing outside the mouth's canvas is ever drawn anew."""
+    alpha = masks(identity, turn, translation, camera, places, side, FEATHER / framing.side)
+    rows, columns = framing.box(side)
+    out = torch.zeros_like(alpha)
+    edge = _edge(rows.stop - rows.start, FEATHER * side / framing.side)
+    inner = torch.minimum(edge[:, None], edge[None])
+    out[:, rows, columns] = torch.minimum(alpha[:, rows, columns], inner)
+    return out
+
+
+def _edge(count: int, feather: float) -> Tensor:
+    """Alpha along a line of pixels: 0 at its ends, 1 so far inside."""
+    at = torch.arange(count) + 0.5
+    t = ((torch.minimum(at, count - at) - 1.0) / feather).clamp(0, 1)
     return t * t * (3 - 2 * t)
 
 

@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from models.canvas.framing import MOUTH, Framing, framed
 from models.fit.geometry import rotation
 from models.morphable.builtin import builtin
 
@@ -83,23 +84,25 @@ def places(
     seen: Tensor,
     rate: float,
     side: int,
+    framing: Framing = MOUTH,
 ) -> Tensor:
     """Affine maps (T, 2, 3) from canvas to picture; NaN on frames without a face.
 
     `turn` is a fit's rotation (T, 3) in radians, `rate` frames a second: a whole clip at once, since
     the scale is a shot's and frames are steadied by those around them.
     """
+    pixels = side / framing.side
     out = torch.full((len(turn), 2, 3), torch.nan)
     if not seen.any():
         return out
     centre, roll, wide = _seen_points(identity.float(), rotation(turn.float()), translation.float(), camera)
     for start, stop in stretches(shot, seen):
         own = seen.bool() & (shot == shot[start])
-        scale = _EYE_DISTANCES * wide[own].median() / side
+        scale = _EYE_DISTANCES * wide[own].median() / pixels
         rows = torch.stack([*centre[start:stop].unbind(1), roll[start:stop]], 1)
         x, y, a = _steadied(rows, max(_STEADY_S * rate, 1e-3)).unbind(1)
         c, s = torch.cos(a) * scale, torch.sin(a) * scale
-        half = side / 2
+        half = pixels / 2
         out[start:stop, 0] = torch.stack([c, -s, x - half * (c - s)], 1)
         out[start:stop, 1] = torch.stack([s, c, y - half * (s + c)], 1)
-    return out
+    return framed(out, framing, pixels)

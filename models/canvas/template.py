@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.canvas.mask import masks
+from models.canvas.framing import MOUTH, Framing
+from models.canvas.mask import framed_masks
 from models.canvas.mesh import Meshes, mesh_pictures
 from models.canvas.places import places
 from models.methods import Fit, Person, Template
@@ -28,9 +29,9 @@ def light_of_shots(light: Tensor, shot: Tensor, seen: Tensor) -> Tensor:
 class Canvases:
     """See the module."""
 
-    def __init__(self, person: Person, template: Template, side: int) -> None:
+    def __init__(self, person: Person, template: Template, side: int, framing: Framing = MOUTH) -> None:
         fit = template.fit
-        self.person, self.side = person, side
+        self.person, self.side, self.framing = person, side, framing
         self.places = places(
             person.identity,
             fit.rotation,
@@ -40,12 +41,14 @@ class Canvases:
             template.seen,
             template.rate,
             side,
+            framing,
         )
         self.light = light_of_shots(fit.light, template.shot, template.seen)
 
     def alpha(self, fit: Fit, at: Tensor) -> Tensor:
         """Masks (B, S, S) at places (B, 2, 3)."""
-        return masks(self.person.identity, fit.rotation, fit.translation, fit.camera, at, self.side)
+        person, pose = self.person, (fit.rotation, fit.translation, fit.camera)
+        return framed_masks(person.identity, *pose, at, self.side, self.framing)
 
     def mesh(self, fit: Fit, expression: Tensor, light: Tensor, at: Tensor) -> Meshes:
         """Meshes with these expressions (B, 64)."""
