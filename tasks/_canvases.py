@@ -19,21 +19,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.canvas import masks, mesh_pictures, mesh_points, places, sample
+from models.canvas import mesh_pictures, mesh_points, places, sample
+from models.canvas.mask import framed_masks
 from models.canvas.mesh import mesh_vertices
-from models.methods import Stage
+from models.methods import AROUND_S, Stage
 from models.morphable.builtin import builtin
 from models.training import TRAIN, About, Segment, filling_bundle
 from storage.artifacts import Artifact
 from storage.errors import RequestError
 from storage.home import Home
 from storage.media import VideoReader
+from tasks._in_time import MEL_STEPS, rows_in_time
 from tasks.extract import video_of
-from tasks.material import Cut, Material, require_material, seconds_of
+from tasks.material import Cut, Material, person_arrays, require_material, seconds_of
 from tasks.remember import open_memory
 from tasks.threads import one_thread
 
-__all__ = ["write_canvases"]
+__all__ = ["canvas_segments", "write_canvases", "write_general_canvases"]
 
 Arrays = Mapping[str, NDArray[Any]]
 # Whole pictures are held, which may be large.
@@ -64,26 +66,63 @@ def write_canvases(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """The bundle at `path`: target, mask, mesh and what is seen of it, key, and the memory's slots."""
-    segments = _segments(materials, cut)
+    segments = canvas_segments(materials, cut)
     require_material(segments)
-    rows, side = segments[-1].stop, stage.side
-    clips_of = [_clip(one, more, segments, side) for one in materials]
+    rows = segments[-1].stop
+    clips_of = [_clip(one, more, segments, stage) for one in materials]
     slots = _slots(home, memory, clips_of) if "slot_keys" in stage.arrays else None
-    shapes = _shapes(rows, side, slots) | {n: (v.shape, v.dtype) for n, v in more.items()}
-    done = 0
+    shapes = _shapes(rows, stage, slots) | {n: (v.shape, v.dtype) for n, v in more.items()}
+    tell = Counting(rows, progress)
     with filling_bundle(path, replace(about, segments=tuple(segments)), shapes) as views:
         for name, values in more.items():
             views[name][...] = values
         for one in clips_of:
-            for count in _fill(views, home, one, more, side):
-                done += count
-                if progress is not None:
-                    progress(done, rows)
+            _fill(views, home, one, more, stage, tell)
         if slots is not None:
             _fill_slots(views, slots)
 
 
-def _segments(materials: Sequence[Material], cut: Cut) -> list[Segment]:
+def write_general_canvases(
+    path: Path,
+    home: Home,
+    stage: Stage,
+    about: About,
+    people: Sequence[Sequence[Material]],
+    segments: Sequence[Segment],
+    more: Arrays,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """The same of many people, whose segments were chosen already; `speaker` says whose a row is."""
+    rows = segments[-1].stop
+    shapes = _shapes(rows, stage, None) | {n: (v.shape, v.dtype) for n, v in more.items()}
+    shapes["speaker"] = ((rows,), np.int32)
+    tell = Counting(rows, progress)
+    with filling_bundle(path, replace(about, segments=tuple(segments)), shapes) as views:
+        for name, values in more.items():
+            views[name][...] = values
+        for number, materials in enumerate(people):
+            own = person_arrays(materials)
+            for one in materials:
+                clip = _clip(one, own, segments, stage)
+                views["speaker"][clip.row_of[clip.row_of >= 0]] = number
+                _fill(views, home, clip, own, stage, tell)
+
+
+@dataclass
+class Counting:
+    """Rows done, of all."""
+
+    rows: int
+    progress: Callable[[int, int], None] | None
+    done: int = 0
+
+    def __call__(self, count: int) -> None:
+        self.done += count
+        if self.progress is not None:
+            self.progress(self.done, self.rows)
+
+
+def canvas_segments(materials: Sequence[Material], cut: Cut) -> list[Segment]:
     """Only rows that are used: pictures are large."""
     segments: list[Segment] = []
     for one in materials:
@@ -95,7 +134,7 @@ def _segments(materials: Sequence[Material], cut: Cut) -> list[Segment]:
     return segments
 
 
-def _clip(one: Material, more: Arrays, segments: Sequence[Segment], side: int) -> _Clip:
+def _clip(one: Material, more: Arrays, segments: Sequence[Segment], stage: Stage) -> _Clip:
     names = ("rotation", "translation", "camera", "expression", "light")
     fit = {name: torch.from_numpy(one.fit(name)) for name in names}
     for shot in np.unique(one.shot[one.seen]):
@@ -104,7 +143,8 @@ def _clip(one: Material, more: Arrays, segments: Sequence[Segment], side: int) -
         fit["light"][own] = fit["light"][own].median(0).values
     identity, seen = torch.from_numpy(more["identity"]), torch.from_numpy(one.seen)
     turn, moved, camera = fit["rotation"], fit["translation"], fit["camera"]
-    lain = places(identity, turn, moved, camera, torch.from_numpy(one.shot), seen, one.rate, side)
+    shot, rate = torch.from_numpy(one.shot), one.rate
+    lain = places(identity, turn, moved, camera, shot, seen, rate, stage.side, stage.framing)
     row_of = np.full(len(one.seen), -1, np.int64)
     for own_run in segments:
         if own_run.clip == one.clip.id:
@@ -113,9 +153,10 @@ def _clip(one: Material, more: Arrays, segments: Sequence[Segment], side: int) -
     return _Clip(one, fit, lain, row_of)
 
 
-def _shapes(rows: int, side: int, slots: Mapping[str, NDArray[Any]] | None) -> dict[str, Any]:
+def _shapes(rows: int, stage: Stage, slots: Mapping[str, NDArray[Any]] | None) -> dict[str, Any]:
+    side = stage.side
     square = (rows, side, side)
-    shapes: dict[str, Any] = {
+    known: dict[str, Any] = {
         "target": ((*square, 3), np.uint8),
         "mask": (square, np.uint8),
         "mesh": ((*square, 3), np.uint8),
@@ -125,7 +166,12 @@ def _shapes(rows: int, side: int, slots: Mapping[str, NDArray[Any]] | None) -> d
         "point": ((rows, mesh_vertices(), 2), np.float32),
         "turn": ((rows, 3), np.float32),
         "key": ((rows, 3 * len(builtin().mouth)), np.float32),
+        "sharp": ((rows,), np.float32),
+        "around": ((rows, len(AROUND_S), 64), np.float16),
+        "sound": ((rows, 2, 111), np.float16),
+        "mels": ((rows, MEL_STEPS, 80), np.float16),
     }
+    shapes = {name: shape for name, shape in known.items() if name in stage.arrays}
     if slots is not None:
         count = len(slots["rows"])
         shapes["slot_keys"] = (slots["keys"].shape, np.float32)
@@ -134,20 +180,24 @@ def _shapes(rows: int, side: int, slots: Mapping[str, NDArray[Any]] | None) -> d
     return shapes
 
 
-def _fill(views: dict[str, NDArray[Any]], home: Home, one: _Clip, more: Arrays, side: int) -> Iterator[int]:
-    """Block by block; tells how many rows are done."""
+def _fill(
+    views: dict[str, NDArray[Any]], home: Home, one: _Clip, more: Arrays, stage: Stage, tell: Counting
+) -> None:
+    """A clip's rows, block by block."""
     frames = np.flatnonzero(one.row_of >= 0)
     if not len(frames):
         return
+    for name, values in rows_in_time(one.material, stage.arrays).items():
+        views[name][one.row_of[frames]] = values[frames]
     with video_of(home, one.material.clip) as video:
         pictures = _chosen(VideoReader(video), frames)
         for start in range(0, len(frames), _BLOCK):
             block = frames[start : start + _BLOCK]
             shown = torch.from_numpy(np.stack(list(itertools.islice(pictures, len(block)))))
-            drawn = _drawn(one, block, shown, more, side)
+            drawn = _drawn(one, block, shown, more, stage)
             for name, values in drawn.items():
                 views[name][one.row_of[block]] = values.numpy()
-            yield len(block)
+            tell(len(block))
 
 
 def _chosen(reader: VideoReader, frames: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
@@ -158,28 +208,28 @@ def _chosen(reader: VideoReader, frames: NDArray[np.int64]) -> Iterator[NDArray[
 
 
 def _drawn(
-    one: _Clip, frames: NDArray[np.int64], pictures: Tensor, more: Arrays, side: int
+    one: _Clip, frames: NDArray[np.int64], pictures: Tensor, more: Arrays, stage: Stage
 ) -> dict[str, Tensor]:
-    at = torch.from_numpy(frames)
+    """What is seen of these frames, of that which the stage wants."""
+    at, side, wanted = torch.from_numpy(frames), stage.side, set(stage.arrays)
     identity, texture = (torch.from_numpy(more[name]) for name in ("identity", "texture"))
     fit = {name: values[at] for name, values in one.fit.items()}
     lain = one.places[at]
-    turn, moved, camera = fit["rotation"], fit["translation"], fit["camera"]
-    alpha = masks(identity, turn, moved, camera, lain, side)
-    seen = mesh_pictures(identity, texture, fit["expression"], turn, moved, camera, fit["light"], lain, side)
-    key = builtin().mouth_vertices(more["identity"], fit["expression"].numpy())
-    return {
-        "target": sample(pictures, lain, side),
+    pose = (fit["rotation"], fit["translation"], fit["camera"])
+    out = {"target": sample(pictures, lain, side), "turn": fit["rotation"]}
+    if "mask" in wanted:
+        alpha = framed_masks(identity, *pose, lain, side, stage.framing)
         # Rounded up: what is hidden a little is hidden.
-        "mask": (alpha * 255).ceil().to(torch.uint8),
-        "mesh": seen.pictures,
-        "cover": seen.covers,
-        "corner": seen.corners,
-        "share": seen.shares,
-        "point": mesh_points(identity, fit["expression"], turn, moved, camera, lain, side),
-        "turn": turn,
-        "key": torch.from_numpy(key.reshape(len(key), -1)),
-    }
+        out["mask"] = (alpha * 255).ceil().to(torch.uint8)
+    if "mesh" in wanted:
+        seen = mesh_pictures(identity, texture, fit["expression"], *pose, fit["light"], lain, side)
+        out |= {"mesh": seen.pictures, "cover": seen.covers, "corner": seen.corners, "share": seen.shares}
+    if "point" in wanted:
+        out["point"] = mesh_points(identity, fit["expression"], *pose, lain, side)
+    if "key" in wanted:
+        key = builtin().mouth_vertices(more["identity"], fit["expression"].numpy())
+        out["key"] = torch.from_numpy(key.reshape(len(key), -1))
+    return {name: values for name, values in out.items() if name in wanted}
 
 
 def _slots(home: Home, memory: Artifact | None, clips_of: Sequence[_Clip]) -> dict[str, NDArray[Any]]:
