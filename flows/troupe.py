@@ -41,7 +41,7 @@ def member(number: int, seconds: float) -> Script:
     # English every third time: its sounds are met most.
     language = "en" if number % 3 == 0 else str(draw.choice(list(spoken)))
     openness = round(float(draw.uniform(*_OPENNESS)), 3)
-    script = Script(_FIRST_SEED + number, "", spoken[language], openness=openness)
+    script = Script(_FIRST_SEED + number, "", spoken[language], supersample=1, openness=openness)
     for _ in range(40):
         script = replace(script, text=f"{script.text} {sentence(language, draw)}".strip())
         if rehearse(script)[0].duration_s >= seconds:

@@ -125,7 +125,9 @@ class Motion(NamedTuple):
     rotation: Tensor | None = None  # (n, 3) radians, where the method moves the head
     translation: Tensor | None = None  # (n, 3) mm
     blink: Tensor | None = None  # (n,) 0 open to 1 shut
-    heard: Tensor | None = None  # (n, K) what the method itself makes of the sound, where it has no expression
+    heard: Tensor | None = (
+        None  # (n, K) what the method itself makes of the sound, where it has no expression
+    )
     # Of a view alone: expression at `AROUND_S` before and after, silence already closed, (n, 5, 64).
     around: Tensor | None = None
 

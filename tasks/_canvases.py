@@ -187,8 +187,8 @@ def _fill(
     frames = np.flatnonzero(one.row_of >= 0)
     if not len(frames):
         return
-    for name, values in rows_in_time(one.material, stage.arrays).items():
-        views[name][one.row_of[frames]] = values[frames]
+    for name, told in rows_in_time(one.material, stage.arrays).items():
+        views[name][one.row_of[frames]] = told[frames]
     with video_of(home, one.material.clip) as video:
         pictures = _chosen(VideoReader(video), frames)
         for start in range(0, len(frames), _BLOCK):

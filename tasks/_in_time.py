@@ -7,7 +7,8 @@ Shape legend: T frames of a clip.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,9 @@ F16 = NDArray[np.float16]
 MEL_STEPS, _MEL_RATE = 16, 80.0
 
 
-def rows_in_time(one: Material, wanted: Collection[str]) -> dict[str, NDArray[np.generic]]:
+def rows_in_time(one: Material, wanted: Collection[str]) -> dict[str, NDArray[Any]]:
     """Those arrays (T, ...) of the wanted ones that are known without looking at pictures."""
+    known: dict[str, Callable[[Material], NDArray[Any]]]
     known = {"around": around, "sound": sound, "mels": mels, "sharp": sharp}
     return {name: of(one) for name, of in known.items() if name in wanted}
 
@@ -69,10 +71,12 @@ def mels(one: Material) -> F16:
     """(T, 16, 80): log-mel at 80 a second, a fifth of a second around each frame's middle."""
     middle = (np.arange(len(one.seen)) + 0.5) / one.rate
     steps = (np.arange(MEL_STEPS) - (MEL_STEPS - 1) / 2) / _MEL_RATE
-    return np.asarray(_mel_at(one, (middle[:, None] + steps).ravel()).reshape(len(middle), MEL_STEPS, -1), np.float16)
+    return np.asarray(
+        _mel_at(one, (middle[:, None] + steps).ravel()).reshape(len(middle), MEL_STEPS, -1), np.float16
+    )
 
 
-def _mel_at(one: Material, seconds: NDArray[np.float64]) -> NDArray[np.float32]:
+def _mel_at(one: Material, seconds: NDArray[Any]) -> NDArray[np.float32]:
     """Log-mel at these times of the picture; row i of 80 a second is centred on i / 80 s."""
     rows = one.group.read("audio/mel")
     at = np.clip((seconds + one.sound_late_s) * _MEL_RATE, 0, len(rows) - 1)
@@ -84,4 +88,4 @@ def _mel_at(one: Material, seconds: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def sharp(one: Material) -> NDArray[np.float32]:
     """(T,) how sharp the face is."""
-    return np.nan_to_num(one.group.read("track/sharpness")).astype(np.float32)
+    return np.asarray(np.nan_to_num(one.group.read("track/sharpness")), np.float32)

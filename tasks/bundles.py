@@ -42,11 +42,11 @@ def write_stage_bundle(
     cut: Cut,
     *,
     memory: Artifact | None = None,
-    start: Mapping[str, NDArray[Any]] | None = None,
+    brought: Mapping[str, NDArray[Any]] | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """The stage's bundle at `path`, all or nothing. `start` are weights by NETWORK/PARAMETER."""
-    more = person_arrays(materials) | {f"start/{name}": value for name, value in (start or {}).items()}
+    """The stage's bundle at `path`, all or nothing; `brought` are weights to start from or to learn from."""
+    more = {**person_arrays(materials), **(brought or {})}
     if _ROWS & set(stage.arrays):
         segments, arrays = expression_rows(materials, cut)
         require_material(segments)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from models.puppet.texts import language_text
 from storage.artifacts import Artifact, Made, produce
@@ -68,4 +67,3 @@ def text_in(language: str) -> str:
         return language_text(language)
     except ValueError as error:
         raise RequestError(str(error), where=f"language {language}", do="give a text of your own") from error
-

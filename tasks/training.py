@@ -25,11 +25,13 @@ from safetensors.numpy import load_file
 from torch import Tensor
 
 from models.losses.vgg import VARIABLE, vgg_digest
-from models.methods import METHODS, Method, Stage, find_method
+from models.methods import EXPERTS, METHODS, Method, Stage, find_method
 from models.train import CHECKPOINT, train_bundle
 from models.training import About, Bundle, read_checkpoint, read_told
+from models.training.bundle import start_arrays
 from models.training.devices import find_device, opened
 from models.training.engine import Paused, Progress
+from models.training.teachers import as_arrays
 from storage import consent
 from storage.artifacts import Artifact, Made, produce, workspace_of
 from storage.errors import Broken, CorruptArtifact, RequestError
@@ -53,6 +55,7 @@ __all__ = [
     "method_of",
     "open_checkpoint",
     "planned_stages",
+    "read_weights",
     "recipe_from",
     "train_stage",
     "wants_memory",
@@ -94,6 +97,7 @@ class TrainedStage:
     recipe: Recipe
     cut: Cut
     general: Path | None
+    teachers: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,8 @@ class Halted:
 
 
 def method_of(options: TrainOptions) -> tuple[Method, Any]:
-    """The method and its configuration; raises RequestError where there is none."""
-    if options.method not in METHODS:
+    """The method, or expert, and its configuration; raises RequestError where there is none."""
+    if options.method not in METHODS | EXPERTS:
         do = f"use one of {', '.join(sorted(METHODS))}"
         raise RequestError("no such method", where=f"--method {options.method}", do=do)
     try:
@@ -169,7 +173,9 @@ def planned_stages(home: Home, options: TrainOptions, of: Ingredients) -> list[T
 def _planned(
     home: Home, method: Method, config: Any, stage: Stage, options: TrainOptions, of: Ingredients
 ) -> TrainedStage:
-    general = Registry(home.url).find(stage.general) if stage.general else None
+    registry = Registry(home.url)
+    general = registry.find(stage.general) if stage.general else None
+    teachers = {name: registry.find(name) for name in stage.teachers}
     inputs = {f"features {number}": one.id for number, one in enumerate(of.features)}
     if wants_memory(stage) and of.memory is not None:
         inputs["memory"] = of.memory.id
@@ -185,7 +191,11 @@ def _planned(
         "seconds": options.cut.seconds,
         **_perception(method, stage),
     }
-    raw = (RawSource("general weights", general.sha256, general.path.name),) if general else ()
+    raw = tuple(
+        RawSource(role, found.sha256, found.path.name)
+        for role, found in (("general weights", general), *((f"teacher {n}", t) for n, t in teachers.items()))
+        if found is not None
+    )
     recipe = Recipe("checkpoint", "train", VERSION, parameters, inputs, raw)
     about = About(
         method.name,
@@ -197,7 +207,8 @@ def _planned(
         inputs=inputs,
         recipe=bundle_recipe(recipe),
     )
-    return TrainedStage(stage, about, recipe, options.cut, general.path if general else None)
+    paths = {name: found.path for name, found in teachers.items()}
+    return TrainedStage(stage, about, recipe, options.cut, general.path if general else None, paths)
 
 
 def _perception(method: Method, stage: Stage) -> dict[str, Any]:
@@ -279,9 +290,19 @@ def export_stage(
     """The stage's bundle, for a machine that has nothing else."""
     consent.require(home, of.identity, "train")
     materials = open_materials(home, of.features)
-    start = _start(one)
+    brought = {} if one.general is None else start_arrays(read_weights(one.general))
+    for name, file in one.teachers.items():
+        brought |= as_arrays(name, read_weights(file))
     return write_stage_bundle(
-        path, home, one.stage, one.about, materials, one.cut, memory=of.memory, start=start, progress=progress
+        path,
+        home,
+        one.stage,
+        one.about,
+        materials,
+        one.cut,
+        memory=of.memory,
+        brought=brought,
+        progress=progress,
     )
 
 
@@ -302,11 +323,9 @@ def _bundle(
     return Bundle(export_stage(home, one, of, path))
 
 
-def _start(one: TrainedStage) -> Mapping[str, NDArray[Any]] | None:
-    if one.general is None:
-        return None
-    found: dict[str, NDArray[Any]] = load_file(one.general)
-    # Weights travel in 16 bits; sums do not.
+def read_weights(file: Path) -> dict[str, NDArray[Any]]:
+    """Bundled weights by NETWORK/PARAMETER. They travel in 16 bits; sums do not."""
+    found: dict[str, NDArray[Any]] = load_file(file)
     return {
         name: value.astype(np.float32) if value.dtype == np.float16 else value
         for name, value in found.items()

@@ -56,7 +56,7 @@ class Easel:
         return Looked(canvases, alpha, wider((alpha > 0).float()[:, None], guard), at, guard)
 
     def lay(self, made: Tensor, looked: Looked, view: View, alpha: Tensor | None = None) -> Drawn:
-        """Canvases (B, S, S, 3) uint8 in the colours of what is around them; `alpha` may be less of the mask."""
+        """Canvases (B, S, S, 3) uint8 in the colours around them; `alpha` may be less than the mask."""
         shown = looked.alpha if alpha is None else torch.minimum(alpha, looked.alpha)
         speaks = view.speaks.to(shown.dtype)[:, None, None]
         patches = matched(made, looked.canvases, shown, looked.guard)

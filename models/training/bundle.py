@@ -28,7 +28,16 @@ from torch import Tensor
 
 from models.training.plan import Plan
 
-__all__ = ["HELD_OUT", "TRAIN", "About", "Bundle", "Segment", "filling_bundle", "write_bundle"]
+__all__ = [
+    "HELD_OUT",
+    "TRAIN",
+    "About",
+    "Bundle",
+    "Segment",
+    "filling_bundle",
+    "start_arrays",
+    "write_bundle",
+]
 
 TRAIN, HELD_OUT = "train", "held_out"
 _HEADER = "memdub.bundle"
@@ -146,6 +155,11 @@ class Bundle:
         for at in range(8 + count, size, max(4096, (size - 8 - count) // 256)):
             told = zlib.crc32(self._bytes[at : at + 4096], told)
         return f"{told:08x}-{size}"
+
+
+def start_arrays(weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Weights by NETWORK/PARAMETER as arrays of a bundle whose training begins with them."""
+    return {f"{_START}{name}": values for name, values in weights.items()}
 
 
 def write_bundle(path: Path | str, about: About, arrays: Mapping[str, NDArray[Any]]) -> Path:

@@ -237,5 +237,7 @@ def remembers(scene: Scene, speaker: Speaker, begin: int) -> tuple[bool, Drawn]:
 
 def _with(view: View, other: View) -> View:
     """The view as one of the other's run, with another motion, so that memory of either shows."""
-    moved = view.motion._replace(expression=view.motion.expression * 0.5)
-    return view._replace(run=other.run, motion=moved)
+    motion = view.motion
+    fields = {name: getattr(motion, name) for name in ("expression", "around", "heard")}
+    moved = {name: value * 0.5 for name, value in fields.items() if value is not None}
+    return view._replace(run=other.run, motion=motion._replace(**moved))

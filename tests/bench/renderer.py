@@ -27,7 +27,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file
 from torch import Tensor
 
 from models.canvas import mouth_box, sample
@@ -41,6 +40,7 @@ from models.nearest.method import NearestConfig, NearestSpeaker
 from models.networks.blocks import pictures_in
 from models.training import About, Bundle
 from models.training.devices import opened
+from models.training.bundle import start_arrays
 from models.training.engine import train
 from storage.home import Home
 from storage.ledger import Ledger
@@ -150,10 +150,9 @@ def speaking(home: Home, one: Material, work: Path) -> Any:
     method = find_method("memface")
     config = method.config("cpu")
     stage = method.stages(config)[0]
-    general = load_file(Registry().find(str(stage.general)).path)
-    start = {name: value.astype(np.float32) for name, value in general.items()}
+    start = start_arrays(read_weights(Registry().find(str(stage.general)).path))
     about = About("memface", stage.name, "cpu", config.as_dict())
-    path = write_stage_bundle(work / "said", home, stage, about, [one], Cut(held_out=HELD_OUT), start=start)
+    path = write_stage_bundle(work / "said", home, stage, about, [one], Cut(held_out=HELD_OUT), brought=start)
     bundle = Bundle(path)
     trainee = method.trainee(stage.name, config, bundle, bundle.start())
     with opened("auto") as place:
