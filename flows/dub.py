@@ -87,14 +87,18 @@ class _Known:
     wants_memory: bool = False
     checkpoints: dict[str, Artifact] = field(default_factory=dict)
     stages: list[str] = field(default_factory=list)
+    optional: set[str] = field(default_factory=set)
+
+    def untrained(self) -> list[str]:
+        """Stages without which nothing can be dubbed."""
+        return [one for one in self.stages if one not in self.checkpoints and one not in self.optional]
 
     def missing(self) -> list[str]:
         """Steps to run, in order."""
-        untrained = any(stage not in self.checkpoints for stage in self.stages)
         return [
             *(["extract"] if self.unextracted else []),
             *(["remember"] if self.wants_memory and self.memory is None else []),
-            *(["train"] if untrained else []),
+            *(["train"] if self.untrained() else []),
         ]
 
 
@@ -165,7 +169,8 @@ def plan(
     steps = [Planned("extract", "extract" not in missing)]
     if known.wants_memory:
         steps.append(Planned("remember", "remember" not in missing))
-    steps += [Planned(f"train {stage}", stage in known.checkpoints) for stage in known.stages]
+    wanted = [one for one in known.stages if one in known.checkpoints or one not in known.optional]
+    steps += [Planned(f"train {stage}", stage in known.checkpoints) for stage in wanted]
     if missing:
         return [*steps, Planned("dub", False)]
     job = _job(place, identity, audio, options, known)
@@ -181,12 +186,13 @@ def _looked_at(
     """Raises a RequestError for whatever is wrong with the request; does nothing."""
     from tasks.credentials import check_credentials
     from tasks.dubbing.hearing import require_audible
-    from tasks.training import TrainOptions, method_of
+    from tasks.training import TrainOptions, method_of, require_methods
 
     place = Home(home)
     consent.require(place, check_slug(identity), "dub")
     check_text(str(audio), "AUDIO")
     require_audible(audio)
+    require_methods([options.method])
     method_of(TrainOptions(options.method, options.preset))
     check_credentials(place)
     known = _known(place, identity, options)
@@ -224,6 +230,7 @@ def _known(home: Home, identity: str, options: DubOptions) -> _Known:
     known = _Known([clip for clip in clips if clip not in there], [one.features for one in fitting])
     personal = [stage for stage in stages if stage.personal]
     known.stages = [stage.name for stage in personal]
+    known.optional = {stage.name for stage in personal if stage.optional}
     # A method without any training has nothing else to show than what is remembered.
     known.wants_memory = not stages or any(wants_memory(stage) for stage in stages)
     if sources:
@@ -281,8 +288,9 @@ def _made_ready(
         from tasks.training import TrainOptions
 
         tell(f"{options.method} is not trained on {identity} yet: training it first")
-        asked = TrainOptions(options.method, options.preset, seed=options.seed)
-        train(identity, asked, where=where, home=home.url, watch=watch, tell=tell)
+        for stage in known.untrained():
+            asked = TrainOptions(options.method, options.preset, seed=options.seed, stage=stage)
+            train(identity, asked, where=where, home=home.url, watch=watch, tell=tell)
         known = _known(home, identity, options)
     if "remember" in known.missing():
         from flows.remember import remember

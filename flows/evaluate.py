@@ -136,9 +136,9 @@ def _features(home: Home, identity: str) -> dict[str, Artifact]:
 def _options(methods: Sequence[str], preset: str, clip: str) -> dict[str, DubOptions]:
     """How each method is to dub; RequestError where there is no such method."""
     from tasks.dubbing.stage import DubOptions
-    from tasks.evaluating import require_methods
+    from tasks.training import require_methods
 
-    require_methods(methods)
+    require_methods(methods, "--methods")
     return {name: DubOptions(name, preset, template=clip) for name in methods}
 
 
@@ -171,14 +171,15 @@ def _dubbed(
     home: Home, material: Material, asked: dict[str, DubOptions], watch: Watch, tell: Callable[[str], None]
 ) -> list[Trial]:
     """Each method's dubs of the clip."""
-    from tasks.evaluating import Trial, sounds_of
+    from tasks.evaluating import Trial, sounds_of, unshown
 
     trials = []
     with workspace_of(home, f"sounds-{material.clip.id}") as folder:
         own, wrong = sounds_of(home, material, folder)
         for name, options in asked.items():
+            hidden = replace(options, without=unshown(material))
             made = [
-                _dub(home, material, sound, options, f"{name}, {which} sound", watch, tell)
+                _dub(home, material, sound, hidden, f"{name}, {which} sound", watch, tell)
                 for which, sound in (("its own", own), ("wrong", wrong))
             ]
             trials.append(Trial(name, *made))

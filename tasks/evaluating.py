@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.methods import METHODS
 from storage import consent
 from storage.artifacts import Artifact, Made, find, produce
 from storage.errors import RequestError
@@ -48,9 +47,9 @@ __all__ = [
     "Trial",
     "evaluate",
     "recipe_of",
-    "require_methods",
     "scored",
     "sounds_of",
+    "unshown",
 ]
 
 # Risen when the same dubs get other scores.
@@ -91,16 +90,6 @@ class Job:
     waiting: Callable[[str], None] | None = None
 
 
-def require_methods(names: Sequence[str]) -> None:
-    """RequestError unless there are some, and all are known."""
-    do = f"use some of {', '.join(sorted(METHODS))}"
-    if not names:
-        raise RequestError("no method", where="--methods", do=do)
-    for name in names:
-        if name not in METHODS:
-            raise RequestError("no such method", where=f"--methods {name}", do=do)
-
-
 def sounds_of(home: Home, material: Material, folder: Path) -> tuple[Path, Path]:
     """The clip's own sound, in step with its pictures and as long, and that of some seconds earlier."""
     seconds = len(material.seen) / material.rate
@@ -111,10 +100,16 @@ def sounds_of(home: Home, material: Material, folder: Path) -> tuple[Path, Path]
     return write_sound(folder / f"{name}.wav", own), wrong
 
 
+def unshown(material: Material) -> tuple[int, int]:
+    """Frames of the clip that no method may be shown before it dubs: those that training holds back."""
+    frames = len(material.seen)
+    return Cut().edge(frames), frames
+
+
 def scored(home: Home, material: Material, trials: Sequence[Trial]) -> Scored:
     """The frames that nothing was trained on, as the recipes of the dubs' checkpoints tell."""
     frames, rate = len(material.seen), material.rate
-    shares = [share for one in trials for share in _held_out(home, one.own, material.clip.id)]
+    shares = [share for one in trials for share in _held_out(home, one.own, material.clip.id, frames)]
     start, split, why = _unseen(shares, frames, rate)
     late = math.ceil(abs(material.sound_late_s) * rate - 1e-6)
     # What was heard before the clip began, or after it ended, nobody knows.
@@ -127,9 +122,16 @@ def scored(home: Home, material: Material, trials: Sequence[Trial]) -> Scored:
     return Scored(start, stop, split, why, tuple(filter(None, notes)))
 
 
-def _held_out(home: Home, dub: Artifact, clip: str) -> Iterator[float | None]:
-    """For each checkpoint of a dub, the share of the clip that it was not trained on; None for all of it."""
+def _held_out(home: Home, dub: Artifact, clip: str, frames: int) -> Iterator[float | None]:
+    """For each checkpoint of a dub, the share of the clip that it was not trained on; None for all of it.
+
+    What the method was shown counts like what it was trained on.
+    """
     ledger = Ledger(home.objects)
+    parameters = _recipe(dub)["parameters"]
+    if "without" in parameters:  # a method that is shown frames: of this clip all but these
+        first, last = parameters["without"] or (0, 0)
+        yield (last - first) / max(frames, 1)
     for role, named in sorted(_recipe(dub)["inputs"].items()):
         checkpoint = find(ledger, named, dub.identity) if role.startswith("checkpoint ") else None
         if checkpoint is None:

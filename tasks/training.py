@@ -57,6 +57,7 @@ __all__ = [
     "planned_stages",
     "read_weights",
     "recipe_from",
+    "require_methods",
     "train_stage",
     "wants_memory",
 ]
@@ -125,6 +126,16 @@ def method_of(options: TrainOptions) -> tuple[Method, Any]:
         return method, method.config(options.preset)
     except ValueError as error:
         raise RequestError(str(error), where=f"--preset {options.preset}", do="choose another") from error
+
+
+def require_methods(names: Sequence[str], option: str = "--method") -> None:
+    """RequestError unless there are some, and all of them can dub."""
+    do = f"use one of {', '.join(sorted(METHODS))}"
+    if not names:
+        raise RequestError("no method", where=option, do=do)
+    for name in names:
+        if name not in METHODS:
+            raise RequestError("no such method", where=f"{option} {name}", do=do)
 
 
 def check_device(name: str, processes: int = 1) -> None:

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
-import numpy as np
 import torch
-from safetensors.numpy import load_file
 
 from models.methods import Memory, Method, Person, Speaker, Stage
 from models.train import CHECKPOINT
@@ -24,9 +22,11 @@ from storage.errors import CorruptArtifact, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.weights import Registry
+from tasks.dubbing.shown import Showing, references
 from tasks.ears import Ear, ear_of_checkpoint, hears
 from tasks.material import Material, person_arrays
 from tasks.remember import open_memory
+from tasks.training import read_weights
 
 __all__ = ["Cast", "newest_checkpoints", "person_of"]
 
@@ -39,7 +39,7 @@ class Cast:
     config: Any
     materials: Sequence[Material]
     memory: Artifact | None
-    checkpoints: Mapping[str, Artifact]  # of personal stages, by name
+    checkpoints: Mapping[str, Artifact]  # of personal stages, by name; optional ones may lack
 
     def inputs(self) -> dict[str, str]:
         """Artifacts by role, for a recipe."""
@@ -48,21 +48,37 @@ class Cast:
 
     def general(self, home: Home) -> dict[str, str]:
         """SHA-256 of bundled weights that are used as they are, by stage."""
-        stages = [one for one in self.method.stages(self.config) if not one.personal and one.general]
+        stages = [one for one in self.method.stages(self.config) if self._speaks_in_general(one)]
         return {one.name: Registry(home.url).find(str(one.general)).sha256 for one in stages}
 
-    def speakers(self, home: Home, folder: Path, seed: int) -> _Maker:
+    def _speaks_in_general(self, stage: Stage) -> bool:
+        trained = stage.personal and (stage.name in self.checkpoints or not stage.optional)
+        return stage.general is not None and not trained
+
+    def showing(self, without: tuple[int, int] | None) -> Showing | None:
+        """The pictures of the person that the method wants to be shown, if any."""
+        count: int = getattr(self.method, "references", 0)
+        last = self.method.stages(self.config)[-1] if count else None
+        return None if last is None else Showing(count, last.side, last.framing, without)
+
+    def speakers(
+        self, home: Home, folder: Path, seed: int, template: Material, without: tuple[int, int] | None = None
+    ) -> _Maker:
         """What makes speakers; weights are read once. `folder` takes copies from a bucket."""
-        return _Maker(self, self._weights(home, folder), person_of(home, self.materials, self.memory), seed)
+        person, showing = person_of(home, self.materials, self.memory), self.showing(without)
+        if showing is not None:
+            shown = references(home, self.materials, template, showing)
+            person = person._replace(references=shown)
+        return _Maker(self, self._weights(home, folder), person, seed)
 
     def _weights(self, home: Home, folder: Path) -> dict[str, dict[str, torch.Tensor]]:
         found = {}
         for stage in self.method.stages(self.config):
-            if stage.personal:
+            if self._speaks_in_general(stage):
+                weights = read_weights(Registry(home.url).find(str(stage.general)).path)
+                found[stage.name] = {name: torch.from_numpy(values) for name, values in weights.items()}
+            elif stage.personal:
                 found[stage.name] = _checkpoint(home, self.checkpoints[stage.name], folder)
-            elif stage.general:
-                arrays = load_file(Registry(home.url).find(stage.general).path)
-                found[stage.name] = {name: _wide(values) for name, values in arrays.items()}
         return found
 
 
@@ -136,8 +152,3 @@ def _checkpoint(home: Home, artifact: Artifact, folder: Path) -> dict[str, torch
         return read_checkpoint(path)[1]
     except (ValueError, OSError) as error:
         raise CorruptArtifact(str(error), where=artifact.id, do="train it again") from error
-
-
-def _wide(values: np.ndarray[Any, Any]) -> torch.Tensor:
-    """Weights travel in 16 bits; sums do not."""
-    return torch.from_numpy(values.astype(np.float32) if values.dtype == np.float16 else values)

@@ -64,6 +64,7 @@ class DubOptions:
     template: str | None = None
     seed: int = 0
     lossless: bool = False
+    without: tuple[int, int] | None = None  # frames of the template that no method may be shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,8 @@ def recipe_of(job: Job) -> Recipe:
         "seed": options.seed,
         "lossless": options.lossless,
     }
+    if cast.showing(None) is not None:
+        parameters["without"] = options.without and list(options.without)
     # The person is told by all clips: they are in the recipe too.
     others = {
         f"features {number}": one.features.id
@@ -173,7 +176,8 @@ def _draw(
     job: Job, hearing: Hearing, video: VideoReader, workspace: Path
 ) -> tuple[dict[str, Any], list[Path]]:
     """What is told of the dub, and all its pieces."""
-    new_speaker = job.cast.speakers(job.home, workspace, job.options.seed)
+    asked = job.options
+    new_speaker = job.cast.speakers(job.home, workspace, asked.seed, job.chosen.material, asked.without)
     first = new_speaker()
     scene = _scene(job, hearing, video, workspace, first)
     shown = np.flatnonzero(scene.share > 0)
