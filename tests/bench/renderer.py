@@ -39,8 +39,8 @@ from models.methods import Drawn, Memory, Motion, Person, Stage, View, find_meth
 from models.nearest.method import NearestConfig, NearestSpeaker
 from models.networks.blocks import pictures_in
 from models.training import About, Bundle
-from models.training.devices import opened
 from models.training.bundle import start_arrays
+from models.training.devices import opened
 from models.training.engine import train
 from storage.home import Home
 from storage.ledger import Ledger
@@ -50,6 +50,7 @@ from tasks.bundles import write_stage_bundle
 from tasks.extract import video_of
 from tasks.material import Cut, Material, open_materials
 from tasks.remember import RememberOptions, features_of, open_memory, remember
+from tasks.training import read_weights
 from tests.bench.renderer_people import Lips, prepared, template_of, view_of, wanted_by
 from tests.helpers.pasted import paste
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.canvas.framing import FACE
 from models.methods import Stage
 from models.morphable.builtin import builtin
 from models.training import HELD_OUT, TRAIN, About, Bundle
@@ -182,3 +183,27 @@ def test_features_know_their_clip(tmp_path: Path) -> None:
     one = materials(home)[0]
     assert find(Ledger(home.objects), one.clip.id, "anna") is not None
     assert one.rate == 25.0
+
+
+AROUND = Stage("talker", True, ("target", "mask", "around", "sound", "mels", "sharp"), side=64, framing=FACE)
+
+
+def test_a_bundle_holds_what_its_stage_asks_for_and_no_more(tmp_path: Path) -> None:
+    home = material_home(tmp_path / "home")
+    one = materials(home)[0]
+    bundle = Bundle(write_stage_bundle(tmp_path / "b", home, AROUND, ABOUT, [one], Cut()))
+    held = {name for name in bundle.arrays if bundle[name].ndim and len(bundle[name]) == FRAMES}
+    assert held == set(AROUND.arrays)
+    expression = one.fit("expression")
+    np.testing.assert_allclose(bundle["around"][:, 2], expression, atol=2e-3)
+    # Two frames before and after, and beyond the run's ends its first and last.
+    np.testing.assert_allclose(bundle["around"][4, [0, 1, 3, 4]], expression[[2, 3, 5, 6]], atol=2e-3)
+    np.testing.assert_allclose(bundle["around"][0, 0], expression[0], atol=2e-3)
+    symbols = one.group.read("audio/deepspeech")
+    np.testing.assert_allclose(bundle["sound"][:, 1, :29], symbols[1::2], atol=0.02)
+    mel = one.group.read("audio/mel")
+    # Frame 10 has its middle at 0.42 s, that is at row 33.6; sixteen steps lie around it.
+    first = 33.6 - 7.5
+    low = int(first)
+    wanted = mel[low] * (low + 1 - first) + mel[low + 1] * (first - low)
+    np.testing.assert_allclose(bundle["mels"][10, 0], wanted, atol=5e-3)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.methods import Motion, Sound
+from models.methods import AROUND_S, Motion, Sound
 from models.morphable import builtin
 from storage.errors import WorkError
 from tasks.dubbing.gate import MOUTH
@@ -65,3 +65,36 @@ def test_silence_goes_to_rest_in_the_mouth_alone(tmp_path: Path) -> None:
 def test_a_speaker_that_stops_half_way_is_told(tmp_path: Path) -> None:
     with pytest.raises(WorkError, match="moved 50 rows of 100"):
         move(Ramp(25.0, 2), hearing(tmp_path, np.ones(200, np.float32)), tmp_path, 25.0, np.zeros(64))  # type: ignore[arg-type]
+
+
+def test_what_is_around_a_frame_is_the_expression_at_those_times(tmp_path: Path) -> None:
+    made = move(Ramp(25.0, 4), hearing(tmp_path, np.ones(200, np.float32)), tmp_path, 30.0, np.zeros(64))  # type: ignore[arg-type]
+    around = made.at(20, 40).around
+    assert around is not None
+    wanted = (np.arange(20, 40) + 0.5)[:, None] / 30 + np.array(AROUND_S)
+    np.testing.assert_allclose(around[..., 0], wanted, atol=1e-4)
+
+
+class Listener(Ramp):
+    """Hears three numbers, and others in silence."""
+
+    silence = torch.tensor([7.0, 8.0, 9.0])
+
+    def listen(self, sound: Sound) -> Iterator[Motion]:
+        for motion in super().listen(sound):
+            yield motion._replace(heard=motion.expression[:, :3])
+
+
+def test_what_a_method_heard_goes_to_its_silence_where_nobody_speaks(tmp_path: Path) -> None:
+    voice = np.ones(400, np.float32)
+    voice[150:] = 0
+    made = move(Listener(25.0, 8), hearing(tmp_path, voice), tmp_path, 25.0, np.zeros(64, np.float32))
+    early, late = made.at(25, 26), made.at(180, 181)
+    assert early.heard is not None
+    assert late.heard is not None
+    assert early.blink is not None
+    np.testing.assert_allclose(early.heard[0], np.repeat(25.5 / 25, 3), atol=1e-3)
+    np.testing.assert_allclose(late.heard[0], [7, 8, 9], atol=1e-3)
+    # What is read again from disk is the same.
+    again = move(Listener(25.0, 8), hearing(tmp_path, voice), tmp_path, 25.0, np.zeros(64, np.float32))
+    assert torch.equal(again.at(25, 26).heard, early.heard)  # type: ignore[arg-type]
