@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -36,6 +36,7 @@ __all__ = ["Scene", "Stopped", "draw_all", "remembers", "view_of"]
 
 U8 = NDArray[np.uint8]
 _BLOCK = 8
+_LOOK_UP_S = 0.1
 _PIECES, _SHORTEST_S, _LONGEST_S = 8, 1.0, 4.0
 # Frames that a speaker with a memory is shown before a piece.
 _WARM_UP = 10
@@ -135,14 +136,24 @@ def draw_all(
     with ThreadPoolExecutor(max(1, min(workers, len(todo)))) as pool:
         futures = [pool.submit(_draw_piece, crew, *piece) for piece in todo]
         try:
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in done:
+            for future in _all_done(futures):
                 future.result()
         finally:
             # After ctrl-C or a failure, the others come back at their next block.
             crew.stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
     return [piece_path(folder, start) for start, _ in pieces]
+
+
+def _all_done(futures: Sequence[Future[None]]) -> set[Future[None]]:
+    """Those that are done, once all are or one has failed.
+
+    Looks up now and then: a signal may reach another thread, and nothing else would wake this one for it.
+    """
+    while True:
+        done, left = wait(futures, timeout=_LOOK_UP_S, return_when=FIRST_EXCEPTION)
+        if not left or any(one.exception() for one in done):
+            return done
 
 
 def _draw_piece(crew: _Crew, start: int, stop: int) -> None:
