@@ -67,7 +67,7 @@ def warped(features: Tensor, scale: Tensor, turn: Tensor, shift: Tensor, compat:
 def mixed(features: Tensor) -> Tensor:
     """What sampling between channels makes of (B, C, h, w): each a blend of two, the ends half dark."""
     channels = features.shape[1]
-    at = torch.arange(channels, device=features.device) * (channels / max(channels - 1, 1)) - 0.5
+    at = torch.arange(channels, device=features.device).double() * (channels / max(channels - 1, 1)) - 0.5
     low = at.floor()
     part = (at - low).to(features.dtype)[:, None, None]
     # One empty channel before the first and after the last.

@@ -99,5 +99,5 @@ class Res(nn.Module):
 
 
 def averaged(x: Tensor) -> Tensor:
-    """Means (B, C) over all places, in full precision: thousands are added up."""
-    return torch.flatten(x, 2).float().mean(2)
+    """Means (B, C) over all places, added up in full precision."""
+    return torch.flatten(x, 2).float().mean(2).to(x.dtype)
