@@ -1,0 +1,110 @@
+"""The audio-lip memory: values are what lips look like, keys are what they sound like.
+
+While it is trained both are at hand: lips address the values and are to be recalled from them (`stored`), and
+sound is to give the keys the same address (`aligned`). When it is used there is only sound: it addresses the
+keys and recalls a lip feature by that. Called by `models.synctalkface` and by benchmarks.
+
+Shape legend: n rows, C width, S slots.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["AudioLipMemory", "aligned", "centres", "stored"]
+
+_LEAST = 1e-13  # what is added to addresses before their logarithm
+_DEVIATION = 0.5  # of slots that nothing has filled yet
+_ROUNDS = 12
+
+
+class AudioLipMemory(nn.Module):
+    """S slots of C numbers twice over, addressed by cosine; and what joins sound with what it recalls."""
+
+    def __init__(self, slots: int = 96, width: int = 512, scale: float = 16.0, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.scale = scale
+        self.keys = nn.Parameter(_DEVIATION * torch.randn(slots, width))
+        self.values = nn.Parameter(_DEVIATION * torch.randn(slots, width))
+        self.ask = nn.Linear(width, width)  # W_q
+        self.see = nn.Linear(width, width)  # W_v
+        self.dropout = nn.Dropout(dropout)
+        self.join = nn.Linear(2 * width, width)
+
+    def by_lips(self, lips: Tensor) -> Tensor:
+        """Addresses (n, S) of lip features (n, C) that went through `see`."""
+        return self._addresses(lips, self.values)
+
+    def by_sound(self, heard: Tensor) -> Tensor:
+        """Addresses (n, S) of what was heard (n, C)."""
+        return self._addresses(self.ask(heard), self.keys)
+
+    def recall(self, address: Tensor) -> Tensor:
+        """Lip features (n, C) at addresses (n, S)."""
+        with torch.autocast(address.device.type, enabled=False):
+            return address.float() @ self.values.float()
+
+    def joined(self, heard: Tensor, lips: Tensor) -> Tensor:
+        """What a decoder is told (n, C) of sound and lips (n, C)."""
+        told: Tensor = self.join(self.dropout(torch.cat([heard, lips.to(heard.dtype)], 1)))
+        return told
+
+    def _addresses(self, rows: Tensor, slots: Tensor) -> Tensor:
+        # The scale makes of half precision's last digit a tenth of a slot's share.
+        with torch.autocast(rows.device.type, enabled=False):
+            near = functional.normalize(rows.float(), dim=1) @ functional.normalize(slots.float(), dim=1).T
+            return (self.scale * near).softmax(1)
+
+    @torch.no_grad()
+    def fill(self, lips: Tensor, heard: Tensor, seed: int = 0) -> None:
+        """Slots from what is really seen (n, C), through `see`, and heard with it (n, C).
+
+        Random slots lie far from all lips: a few would take everything, the others stay out of use. What all
+        lips have in common says nothing either, and would make every cosine nearly 1: `see` leaves it out
+        from now on, and `join` puts it back.
+        """
+        width = lips.shape[1]
+        common = lips.mean(0)
+        self.see.bias.sub_(common)
+        self.join.bias.add_(self.join.weight[:, width:] @ common)
+        lips = lips - common
+        middles, which = centres(lips, len(self.values), seed)
+        self.values[: len(middles)] = middles
+        asked = functional.normalize(self.ask(heard).float(), dim=1)
+        sums = torch.zeros_like(middles).index_add_(0, which, asked)
+        self.keys[: len(middles)] = functional.normalize(sums, dim=1) * lips.norm(dim=1).mean()
+
+    @torch.no_grad()
+    def used(self, address: Tensor) -> float:
+        """Share of slots whose mean address is more than a fifth of an even one."""
+        return float((address.mean(0) > 1 / (5 * address.shape[1])).float().mean())
+
+
+def stored(lips: Tensor, recalled: Tensor) -> Tensor:
+    """How badly lips are recalled by their own address. They stand still: slots are to come to them."""
+    return functional.mse_loss(recalled, lips.detach().float())
+
+
+def aligned(by_lips: Tensor, by_sound: Tensor) -> Tensor:
+    """Divergence of the sound's address from the lips', which stands still; mean over rows."""
+    true = by_lips.detach()
+    away = true * ((true + _LEAST).log() - (by_sound + _LEAST).log())
+    return away.sum(1).mean()
+
+
+@torch.no_grad()
+def centres(rows: Tensor, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """At most `count` rows amid these (n, C), by direction; and which of them each is nearest to (n,)."""
+    rows = rows.float()
+    unit = functional.normalize(rows, dim=1)
+    draw = torch.Generator().manual_seed(seed)
+    first = torch.randperm(len(rows), generator=draw)[:count].sort().values.to(rows.device)
+    middles, which = rows[first], torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
+    for _ in range(_ROUNDS):
+        which = (unit @ functional.normalize(middles, dim=1).T).argmax(1)
+        sums = torch.zeros_like(middles).index_add_(0, which, rows)
+        size = torch.bincount(which, minlength=len(middles))[:, None]
+        middles = torch.where(size > 0, sums / size.clamp(min=1), middles)
+    return middles, which
