@@ -57,6 +57,7 @@ class Evaluated:
                 "late": one["late_frames"],
                 "lips, %": one["lips_percent"],
                 "PSNR, dB": one["psnr_db"],
+                "in sync": one["sync_c"],
                 "opening, wrong sound": one["opening_wrong_sound"],
                 "seen": one["seen_share"],
             }

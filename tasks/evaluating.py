@@ -32,6 +32,7 @@ from storage.recipes import Recipe
 from tasks.bundles import ROWS_A_SECOND
 from tasks.dubbing.stage import FILM
 from tasks.extract import file_of, video_of
+from tasks.in_sync import bundled_expert, measured, public_scorer
 from tasks.material import Cut, Material
 from tasks.measuring import RATE, earlier, held, in_step, write_sound
 from tasks.remember import open_memory
@@ -53,7 +54,7 @@ __all__ = [
 ]
 
 # Risen when the same dubs get other scores.
-VERSION = 1
+VERSION = 2
 SCORES, SHEET = "scores.json", "mouths.jpg"
 WRONG_S = 2
 _FEW_S = 5.0
@@ -220,6 +221,7 @@ def _measured(job: Job, sheet: Path) -> dict[str, dict[str, float | None]]:
                 "psnr_db": _number(score.psnr),
                 "seen_share": score.seen,
                 "opening_wrong_sound": _number(correlation(look(wrong).gaps, true.gaps)),
+                **look.in_sync(own),
             }
         sheet.write_bytes(mouth_sheet([(truth, true), *rows]))
     return found
@@ -236,10 +238,28 @@ class _Looker:
     def __call__(self, film: Path) -> Watched:
         told = self.job.scored
         seen: Watched = self.team.do(watch, film, told.start, told.stop, name=f"watch-{self.done}")
+        self._tell()
+        return seen
+
+    def in_sync(self, film: Path) -> dict[str, float | None]:
+        """What the expert says of lips and sound; nothing where too little is scored."""
+        told = self.job.scored
+        url = self.job.home.url
+        said: dict[str, float | None] = self.team.do(
+            in_sync_of, film, url, told.start, told.stop, name=f"in-sync-{self.done}"
+        )
+        self._tell()
+        return {"sync_offset" if name == "offset" else name: value for name, value in said.items()}
+
+    def _tell(self) -> None:
         self.done += 1
         if self.job.step is not None:
-            self.job.step(self.done, 1 + 2 * len(self.job.trials))
-        return seen
+            self.job.step(self.done, 1 + 3 * len(self.job.trials))
+
+
+def in_sync_of(film: Path, home: str, first: int, stop: int) -> dict[str, float | None]:
+    """What the expert, and the public one where it is here, say of a part of a film; for workers."""
+    return measured(film, bundled_expert(Home(home)), first, stop, public_scorer())
 
 
 def _heard(job: Job) -> list[dict[str, Any]]:
