@@ -16,7 +16,7 @@ import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Course:
     seed: int = 0
     start: Path | None = None  # a checkpoint of an earlier stage; else nothing is known
     known: bool = False  # start from the bundled weights
+    plan: Mapping[str, Any] = field(default_factory=dict)  # numbers of the method's plan to replace
 
 
 @one_thread()
@@ -71,7 +72,8 @@ def write_general(home: Home, course: Course, target: Path, people: Sequence[str
     recipe = {"parameters": {"method_version": method.version, "weights": raws}}
     inputs = {f"features {k}": one.features.id for k, one in enumerate(itertools.chain(*some))}
     told = json.loads(json.dumps(config.as_dict()))
-    about = About(course.method, stage.name, course.preset, told, course.seed, inputs=inputs, recipe=recipe)
+    names = (course.method, stage.name, course.preset)
+    about = About(*names, told, course.seed, course.plan, inputs=inputs, recipe=recipe)
     write_general_canvases(target, home, stage, about, some, segments, brought, _bar)
     return target
 
@@ -179,6 +181,7 @@ def main() -> int:
     parser.add_argument("--people", default="", help="names, with commas between them; else everybody")
     parser.add_argument("--start", type=Path, metavar="CHECKPOINT")
     parser.add_argument("--known", action="store_true", help="start from the bundled weights")
+    parser.add_argument("--steps", type=int, help="instead of the preset's")
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--ship", type=Path, metavar="CHECKPOINT")
     parser.add_argument("--as", dest="name")
@@ -200,7 +203,8 @@ def _run(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> int:
     if None in (asked.home, asked.method, asked.stage, asked.output):
         parser.error("give HOME, --method, --stage and -o BUNDLE")
     course = Course(asked.method, asked.stage, asked.preset, asked.seconds, asked.held_out)
-    course = Course(**{**vars(course), "start": asked.start, "known": asked.known})
+    plan = {} if asked.steps is None else {"steps": asked.steps}
+    course = replace(course, start=asked.start, known=asked.known, plan=plan)
     people = [name for name in asked.people.split(",") if name]
     print(f"\n{write_general(Home(asked.home), course, asked.output, people)}")
     return 0
