@@ -29,6 +29,7 @@ class Widths:
     after: int = 4
     heard: int = 29  # numbers in each of five rows
     norm: bool = True
+    loud: float = 1.0  # what is told, times this
     told: bool = False  # [ours] blocks after the warp hear the code, too
     compat: bool = False  # sample as the authors' weights were trained
     deform: bool = True  # off: the references' features stay where they are
@@ -43,7 +44,8 @@ class Losses:
     perception: float = 10.0  # [paper]
     pixels: float = 0.0
     structure: float = 0.0
-    mouth: float = 1.0  # how much more than the rest of the crop the mouth matters
+    mouth: float = 1.0  # how much the mouth matters beside the rest of the hole
+    around: float = 1.0  # and how much what is not hidden
     fooled: float = 1.0  # [paper]; 0: nobody tells apart
     sync: float = 0.1  # [paper], of clips
     critics: tuple[int, ...] = (128, 256, 256, 256)  # [paper]
@@ -135,7 +137,13 @@ _GPU = DINetConfig(
 )
 _CPU = DINetConfig(
     courses=(
-        Course("frame64", 104, Plan(2400, 8, evaluate_every=300, averaged_steps=100, **_FAST), 8e-4),
+        Course(
+            "frame64",
+            104,
+            Plan(2600, 8, evaluate_every=200, averaged_steps=100, **_FAST),
+            8e-4,
+            told_from=1.0,  # what is still a blur needs nobody to say so
+        ),
         Course(
             "frame",
             208,
@@ -146,13 +154,13 @@ _CPU = DINetConfig(
             own_rate=2e-4,
         ),
     ),
-    widths=Widths(32, 128, 64, 32, 5, (5, 3), 1, 3, 120, norm=False, told=True),
-    losses=Losses(1.0, 2.0, 0.5, 4.0, 0.02, 0.0, (32, 64, 64, 64)),
+    widths=Widths(32, 128, 64, 32, 5, (5, 3), 1, 3, 120, norm=False, loud=3.0, told=True),
+    losses=Losses(1.0, 2.0, 0.5, 4.0, 0.25, 0.02, 0.0, (32, 64, 64, 64)),
 )
 _SMOKE = replace(
     _CPU,
     courses=(
-        Course("frame64", 52, Plan(20, 4, averaged_steps=10, evaluate_every=10, patience=0), 2e-3),
+        Course("frame64", 52, Plan(20, 4, averaged_steps=10, evaluate_every=10, patience=0), 2e-3, 1, 1.0),
         Course(
             "frame",
             52,
@@ -163,9 +171,9 @@ _SMOKE = replace(
             own_rate=1e-3,
         ),
     ),
-    widths=Widths(8, 24, 16, 8, 3, (3, 3), 1, 1, 120, norm=False, told=True),
+    widths=Widths(8, 24, 16, 8, 3, (3, 3), 1, 1, 120, norm=False, loud=3.0, told=True),
     listening=ExpressionConfig.preset("smoke"),
-    losses=Losses(1.0, 2.0, 0.5, 4.0, 0.02, 0.0, (8, 8)),
+    losses=Losses(1.0, 2.0, 0.5, 4.0, 0.25, 0.02, 0.0, (8, 8)),
 )
 _PRESETS = {"smoke": _SMOKE, "cpu": _CPU, "gpu": replace(_GPU, listening=ExpressionConfig.preset("gpu"))}
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.dinet.config import Losses
-from models.dinet.picture import mouth
+from models.dinet.picture import hole, mouth
 from models.losses import Perception, ssim, weighted_l1
 
 __all__ = ["drawing", "fooled", "judged", "told_apart"]
@@ -32,7 +32,7 @@ def told_apart(real: Tensor, made: Tensor) -> Tensor:
 def drawing(made: Tensor, true: Tensor, perception: Perception, weights: Losses) -> dict[str, Tensor]:
     """Of crops (N, 3, S, W): the whole is compared, not the hole alone."""
     made, rows = made.float(), mouth(made.shape[-2])
-    weight = _weight(made, weights.mouth)
+    weight = _weight(made, weights)
     told = {"features": _perceived(made, true, perception, weight)}
     told["loss"] = weights.perception * told["features"]
     if weights.pixels > 0:
@@ -50,11 +50,12 @@ def _perceived(made: Tensor, true: Tensor, perception: Perception, weight: Tenso
     return (perception(made, true, weight) + perception(*small)) / 2
 
 
-def _weight(pictures: Tensor, more: float) -> Tensor:
-    """How much pixels (N, 1, S, W) matter."""
-    out = torch.ones_like(pictures[:, :1])
-    rows, columns = mouth(pictures.shape[-2])
-    out[..., rows, columns] = more
+def _weight(pictures: Tensor, weights: Losses) -> Tensor:
+    """How much pixels (N, 1, S, W) matter: the surroundings, the hole, the mouth."""
+    side = pictures.shape[-2]
+    out = torch.full_like(pictures[:, :1], weights.around)
+    for box, matters in ((hole(side), 1.0), (mouth(side), weights.mouth)):
+        out[..., *box] = matters
     return out
 
 

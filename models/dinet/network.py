@@ -71,7 +71,9 @@ class Drawer(nn.Module):
     def code(self, source: Tensor, told: Tensor, kept: Remembered) -> Tensor:
         """(B, D): how the source's face lies to the references', and what is told (B, 5, K)."""
         pair = torch.cat([source, kept.seen.expand(len(source), -1, -1, -1)], 1)
-        return torch.cat([averaged(self.align(pair)), averaged(self.sound(told.transpose(1, 2)))], 1)
+        return torch.cat(
+            [averaged(self.align(pair)), averaged(self.sound(told.transpose(1, 2) * self.widths.loud))], 1
+        )
 
     def forward(self, source: Tensor, told: Tensor, kept: Remembered) -> Tensor:
         """Crops (B, 3, H, W) of sources (B, 3, H, W); references are one set, or one for each."""

@@ -16,7 +16,7 @@ from models.canvas.framing import TALL
 from models.canvas.mask import wider
 from models.canvas.places import mouth_box
 
-__all__ = ["columns", "crop", "hidden", "mouth", "opened", "shown", "squared"]
+__all__ = ["columns", "crop", "hidden", "hole", "mouth", "opened", "shown", "squared"]
 
 _LEFT, _RIGHT, _OF = 12, 92, 104
 
@@ -50,14 +50,20 @@ def shown(pictures: Tensor, hidden: Tensor) -> Tensor:
     return torch.where(hidden > 0, torch.zeros_like(pictures), pictures)
 
 
+def hole(side: int) -> tuple[slice, slice]:
+    """Rows and columns of the hole in a crop."""
+    rows, across = TALL.box(side)
+    left = columns(side).start
+    return rows, slice(across.start - left, across.stop - left)
+
+
 def mouth(side: int) -> tuple[slice, slice]:
     """Rows and columns of a crop around the lips."""
-    rows, across = TALL.box(side)
+    rows, across = hole(side)
     inner, beside = mouth_box(rows.stop - rows.start)
-    left = across.start - columns(side).start
     return (
         slice(rows.start + inner.start, rows.start + inner.stop),
-        slice(left + beside.start, left + beside.stop),
+        slice(across.start + beside.start, across.start + beside.stop),
     )
 
 

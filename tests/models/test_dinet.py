@@ -19,7 +19,7 @@ from models.dinet.hearing import heard_windows, listen_symbols, misheard, silent
 from models.dinet.losses import drawing, fooled, told_apart
 from models.dinet.method import DINet, DINetSpeaker
 from models.dinet.network import Drawer
-from models.dinet.picture import columns, mouth, squared
+from models.dinet.picture import columns, hole, mouth, squared
 from models.losses import Perception
 from models.memface.expression import new_expression
 from models.methods import Fit, Heard, Motion, Person, Template, View
@@ -190,6 +190,7 @@ def test_the_whole_crop_counts_and_the_mouth_more() -> None:
         assert set(plain) == {"features", "loss"}
         assert float(plain["loss"]) == pytest.approx(10 * float(plain["features"]))
     assert missed[0] > 2 * missed[1] > 0
+    assert hole(104) == (slice(32, 96), slice(8, 72))
     assert mouth(104) == (slice(48, 80), slice(24, 56))
     assert squared(true).shape == (1, 3, 104, 104)
 
