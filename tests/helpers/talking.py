@@ -87,7 +87,7 @@ def bundle(
     side: int = 64,
     **more: Any,
 ) -> Bundle:
-    """Of `people`; of one person's own where that is 0. `more`: arrays to add; None to leave out; a `plan`."""
+    """Of `people`; of one person's own where that is 0. `more`: arrays to add, None to leave out; `plan`."""
     plan = more.pop("plan", {})
     count = max(people, 1)
     told = arrays(frames, count, side) | more.pop("arrays", {}) | more
