@@ -57,11 +57,18 @@ def warped(features: Tensor, scale: Tensor, turn: Tensor, shift: Tensor, compat:
         count, (height, width) = many * source.shape[1], source.shape[2:]
         c, s = (scale * torch.cos(turn)).flatten(), (scale * torch.sin(turn)).flatten()
         x, y = shift.flatten(0, 1).unbind(1)
-        affine = torch.stack([c, -s, x, s, c, y], 1).reshape(count, 2, 3)
-        grid = functional.affine_grid(affine, [count, 1, height, width], align_corners=True)
+        grid = _grid(c, s, x, y, height, width)
         flat = source.float().contiguous().reshape(count, 1, height, width)
         out = functional.grid_sample(flat, grid, mode="bilinear", align_corners=not compat)
         return out.reshape(many, -1, height, width).to(kind)
+
+
+def _grid(c: Tensor, s: Tensor, x: Tensor, y: Tensor, height: int, width: int) -> Tensor:
+    """Where each transform (n,) looks, (n, h, w, 2); the outermost pixels' middles are at -1 and 1."""
+    c, s, x, y = (one[:, None, None] for one in (c, s, x, y))
+    across = torch.linspace(-1, 1, width, device=c.device)
+    down = torch.linspace(-1, 1, height, device=c.device)[:, None]
+    return torch.stack([c * across + (x - s * down), s * across + (y + c * down)], -1)
 
 
 def mixed(features: Tensor) -> Tensor:

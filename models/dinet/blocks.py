@@ -13,16 +13,17 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["Down", "Res", "Same", "Up", "averaged", "rectified"]
+__all__ = ["Down", "Res", "Same", "Up", "averaged", "folded", "rectified"]
 
 _SLOPE = 0.1
 _FAINT = 0.3  # how loud a residual speaks at the start
 
 
-def rectified(norm: bool) -> nn.Module:
+def rectified(norm: bool, inplace: bool = True) -> nn.Module:
     """Without a norm, a plain rectifier would leave some channels dead for good."""
-    return nn.ReLU() if norm else nn.LeakyReLU(_SLOPE)
+    return nn.ReLU(inplace) if norm else nn.LeakyReLU(_SLOPE, inplace)
 
 
 def _conv(
@@ -78,8 +79,9 @@ class Res(nn.Module):
 
     def __init__(self, width: int, norm: bool, line: bool = False, code: int = 0) -> None:
         super().__init__()
+        # Without a norm the rectifier looks at x itself, which is still needed.
         self.first = nn.Sequential(
-            *_norm(width, norm, line), rectified(norm), _conv(width, width, 3, 1, norm, line)
+            *_norm(width, norm, line), rectified(norm, norm), _conv(width, width, 3, 1, norm, line)
         )
         self.second = nn.Sequential(
             *_norm(width, norm, line), rectified(norm), _conv(width, width, 3, 1, norm, line, _FAINT)
@@ -101,3 +103,14 @@ class Res(nn.Module):
 def averaged(x: Tensor) -> Tensor:
     """Means (B, C) over all places, added up in full precision."""
     return torch.flatten(x, 2).float().mean(2).to(x.dtype)
+
+
+def folded(network: nn.Module) -> None:
+    """Norms that follow a convolution become part of it, for good: to draw with, no longer to be trained."""
+    network.eval()
+    for block in network.modules():
+        if isinstance(block, Same) and isinstance(block[1], nn.modules.batchnorm._BatchNorm):
+            block[0], block[1] = fuse_conv_bn_eval(block[0], block[1]), nn.Identity()  # type: ignore[type-var]
+        if isinstance(block, Res) and len(block.second) == 3 and block.told is None:
+            block.first[2] = fuse_conv_bn_eval(block.first[2], block.second[0])  # type: ignore[type-var]
+            block.second[0] = nn.Identity()

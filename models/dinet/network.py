@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.dinet.adaat import AdaAT
 from models.dinet.blocks import Down, Res, Same, Up, averaged
@@ -29,7 +30,7 @@ REFERENCES = 5
 class Remembered(NamedTuple):
     """What a set of references comes to; needs no source."""
 
-    seen: Tensor  # (A, C, h, w) as the alignment compares it
+    compared: Tensor  # (A, D, h, w) what the alignment's first layer makes of it
     ready: Tensor  # (A, C, h, w) as it is moved
 
     def repeated(self, frames: int) -> Remembered:
@@ -66,14 +67,22 @@ class Drawer(nn.Module):
     def remember(self, references: Tensor) -> Remembered:
         """Sets (A, R, 3, H, W)."""
         seen = self.reference(references.flatten(1, 2))
-        return Remembered(seen, self.before(seen))
+        weight = self._comparing[0].weight[:, self.widths.deep :]
+        return Remembered(functional.conv2d(seen, weight, padding=1), self.before(seen))
+
+    @property
+    def _comparing(self) -> Same:
+        """The alignment's first layer: what it sees of source and of references is added up."""
+        first = self.align[0]
+        assert isinstance(first, Same)
+        return first
 
     def code(self, source: Tensor, told: Tensor, kept: Remembered) -> Tensor:
         """(B, D): how the source's face lies to the references', and what is told (B, 5, K)."""
-        pair = torch.cat([source, kept.seen.expand(len(source), -1, -1, -1)], 1)
-        return torch.cat(
-            [averaged(self.align(pair)), averaged(self.sound(told.transpose(1, 2) * self.widths.loud))], 1
-        )
+        conv, *rest = self._comparing
+        seen = functional.conv2d(source, conv.weight[:, : self.widths.deep], conv.bias, padding=1)
+        pair = nn.Sequential(*rest, *self.align[1:])(seen + kept.compared)
+        return torch.cat([averaged(pair), averaged(self.sound(told.transpose(1, 2) * self.widths.loud))], 1)
 
     def forward(self, source: Tensor, told: Tensor, kept: Remembered) -> Tensor:
         """Crops (B, 3, H, W) of sources (B, 3, H, W); references are one set, or one for each."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from models.canvas.framing import TALL
 from models.canvas.painting import Easel
+from models.dinet.blocks import folded
 from models.dinet.config import DINetConfig
 from models.dinet.network import REFERENCES, Drawer, Remembered
 from models.dinet.picture import columns, crop, opened, shown
@@ -45,6 +46,8 @@ class Painter:
         network = Drawer(config.widths)
         own = {name: value for name, value in weights.items() if name.startswith(f"{NETWORK}/")}
         load_network(network, NETWORK, own)
+        if config.widths.norm:
+            folded(network)
         self.network = network.to(self.device, self.kind, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.easel = Easel(person, config.side, TALL)
         self._kept = self._remember(sized(person.references, config.side))

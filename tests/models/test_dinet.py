@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from models.canvas.framing import TALL
 from models.dinet.adaat import AdaAT, mixed, warped
+from models.dinet.blocks import folded
 from models.dinet.config import DINetConfig, Widths, dinet_config
 from models.dinet.critics import Critic
 from models.dinet.hearing import heard_windows, listen_symbols, misheard, silent_symbols
@@ -24,6 +24,7 @@ from models.losses import Perception
 from models.memface.expression import new_expression
 from models.methods import Fit, Heard, Motion, Person, Template, View
 from models.morphable.builtin import builtin
+from tests.bench.straightforward import in_three_dimensions, straightforward
 from tests.helpers.pasted import paste
 
 SMOKE, SIDE = dinet_config("smoke"), 52
@@ -69,7 +70,7 @@ def test_the_papers_maps(side: int, wide: int) -> None:
         drawer = Drawer(Widths()).eval()
         kept = drawer.remember(torch.empty(1, 5, 3, side, wide))
         source = drawer.source(torch.empty(2, 3, side, wide))
-        assert kept.ready.shape == (1, 256, side // 4, wide // 4)
+        assert kept.ready.shape == (1, 256, side // 4, wide // 4) == (1, 256, *source.shape[2:])
         code = drawer.code(source, torch.empty(2, 5, 29), kept)
         assert code.shape == (2, 256)
         assert drawer.decoder(torch.cat([source, source], 1), code).shape == (2, 3, side, wide)
@@ -94,6 +95,27 @@ def test_a_set_kept_is_a_set_drawn_from_anew() -> None:
     assert torch.allclose(whole, torch.cat(halves), atol=1e-5)
 
 
+def test_what_draws_is_the_straightforward_form() -> None:
+    """References kept, norms folded, warps in two dimensions: in float32 nobody could tell."""
+    torch.manual_seed(3)
+    drawer = Drawer(replace(SMOKE.widths, heard=29, norm=True, told=False, compat=True))
+    source, told, references = (
+        torch.rand(3, 3, SIDE, 40),
+        torch.randn(3, 5, 29),
+        torch.rand(1, 5, 3, SIDE, 40),
+    )
+    for _ in range(3):  # norms that stand for something
+        drawer(source, told, drawer.remember(references))
+    wanted = [straightforward(drawer.eval(), source[k][None], told[k][None], references) for k in range(3)]
+    with torch.no_grad():
+        plain = drawer(source, told, drawer.remember(references))
+        folded(drawer)
+        quick = drawer(source, told, drawer.remember(references))
+    assert not any(isinstance(one, torch.nn.BatchNorm1d) for one in drawer.sound[0])
+    assert torch.allclose(plain, torch.cat(wanted), atol=1e-4)
+    assert torch.allclose(quick, plain, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "changes", [{"deform": False}, {"inpaint": False}, {"warp": "attention"}, {"warp": "flow"}]
 )
@@ -112,17 +134,6 @@ def test_variants_draw_and_learn(changes: dict[str, object]) -> None:
 
 
 # The warp ---------------------------------------------------------------------------------------------
-
-
-def in_three_dimensions(x: Tensor, scale: Tensor, turn: Tensor, shift: Tensor) -> Tensor:
-    """The channel's number as the third coordinate, of a sampler with end points at pixels' edges."""
-    ends = [torch.linspace(-1, 1, count, dtype=x.dtype) for count in x.shape[1:]]
-    z, y, across = torch.meshgrid(*ends, indexing="ij")
-    c, s, *moved = (v[:, :, None, None] for v in (scale * turn.cos(), scale * turn.sin(), *shift.unbind(-1)))
-    grid = torch.stack(
-        [c * across - s * y + moved[0], s * across + c * y + moved[1], z.expand(len(x), *z.shape)], -1
-    )
-    return functional.grid_sample(x[:, None], grid, align_corners=False)[:, 0]
 
 
 @pytest.mark.parametrize("channels", [1, 16, 256])
