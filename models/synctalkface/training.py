@@ -247,7 +247,9 @@ class TalkerTrainee:
             self._judged(starts[k : k + _AT_ONCE], edges[k : k + _AT_ONCE])
             for k in range(0, len(starts), _AT_ONCE)
         ]
-        return {name: float(torch.cat([part[name] for part in parts]).mean()) for name in parts[0]}
+        address = torch.cat([part.pop("address") for part in parts])
+        told = {name: float(torch.cat([part[name] for part in parts]).mean()) for name in parts[0]}
+        return told | ({"slots": self.talker.memory.used(address)} if self.config.memory else {})
 
     def _judged(self, starts: np.ndarray, edges: np.ndarray) -> dict[str, Tensor]:
         device = device_of(self.talker.face)
@@ -257,6 +259,7 @@ class TalkerTrainee:
         made = self.talker.draw(self.talker.told(scene.heard), scene.inputs).float()
         pixels, structure = judged(made, scene.true, scene.hidden, self.config)
         out = {"loss": 10 * pixels + (1 - structure), "pixels": pixels, "mouth_ssim": structure}
+        out["address"] = self.talker.addresses(scene.heard)
         if self.by_lips:
             lips = self.talker.memory.joined(scene.heard, self._seen(scene.windows))
             seen = self.talker.draw(lips, scene.inputs).float()
