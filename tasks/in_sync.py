@@ -31,7 +31,7 @@ from models.canvas import places, sample
 from models.canvas.framing import MOUTH
 from models.networks.blocks import pictures_in
 from models.sync import SyncNet, load_expert, mouths_of
-from models.sync.measuring import apart
+from models.sync.measuring import apart, evened
 from models.sync.measuring import measured as step_of
 from models.sync.public import Scorer, load_public
 from models.sync.sight import FRAMES
@@ -114,7 +114,8 @@ def _told(
     film: Film, heard: AudioFeatures, expert: SyncNet, public: Scorer | None
 ) -> dict[str, float | None]:
     runs, sound = runs_of(film), sound_of_film(film, heard)
-    step = step_of([_apart(film, sound, expert, *run) for run in runs])
+    known = evened([_embedded(film, sound, expert, *run) for run in runs])
+    step = step_of([apart(seen, heard) for seen, heard in known])
     told = step._asdict()
     if public is not None:
         told |= _by_public(film, runs, public)
@@ -122,8 +123,8 @@ def _told(
 
 
 @torch.inference_mode()
-def _apart(film: Film, sound: Tensor, expert: SyncNet, start: int, stop: int) -> Tensor:
-    """Distances of one run, looked at in blocks: no more than those are held."""
+def _embedded(film: Film, sound: Tensor, expert: SyncNet, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    """What is seen and heard in one run, looked at in blocks: no more than those are held."""
     parts: list[Tensor] = []
     kept = torch.zeros(0)
     pictures = pictures_of(film, start, stop)
@@ -134,7 +135,7 @@ def _apart(film: Film, sound: Tensor, expert: SyncNet, start: int, stop: int) ->
         kept = torch.cat([kept[-FRAMES + 1 :], looked]) if len(kept) else looked
         if len(kept) >= FRAMES:
             parts.append(expert.together(kept.unfold(0, FRAMES, 1).movedim(-1, 1)))
-    return apart(torch.cat(parts), expert.hear_run(sound[start:stop]))
+    return torch.cat(parts), expert.hear_run(sound[start:stop])
 
 
 def _by_public(film: Film, runs: Sequence[tuple[int, int]], public: Scorer) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """How well a whole clip is in step, from what was seen and heard in every window of it.
 
-    distances = apart(expert.see_run(mouths), expert.hear_run(sound))    # of one run without a cut
-    step = measured([distances, ...])
+    runs = evened([(expert.see_run(mouths), expert.hear_run(sound)), ...])    # each without a cut
+    step = measured([apart(seen, heard) for seen, heard in runs])
 
 The figures are those of the public protocol (the mean distance at each shift; its least value, and by how
 much that lies below the median), but of this expert's own unit vectors: they compare clips with each other,
-not with anybody's LSE. Called by `tasks.in_sync`, and by benchmarks.
+not with anybody's LSE. A clip's own mean is taken off first: what never changes is the person and the
+recording, and tells nothing of being in step. Called by `tasks.in_sync`, and by benchmarks.
 
 Shape legend: n windows, D embeddings, S = 31 shifts.
 """
@@ -17,10 +18,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-__all__ = ["REACH", "Step", "apart", "measured"]
+__all__ = ["REACH", "Run", "Step", "apart", "evened", "measured"]
 
 REACH = 15  # frames to each side
+Run = tuple[Tensor, Tensor]  # what is seen and heard in its windows, (n, D) each
 
 
 class Step(NamedTuple):
@@ -29,6 +32,17 @@ class Step(NamedTuple):
     sync_c: float  # how far the least distance lies below the median one: the higher the surer
     sync_d: float  # the least mean distance
     offset: float  # frames; > 0: the sound is late
+
+
+def evened(runs: Sequence[Run]) -> list[Run]:
+    """A clip's runs without what is the same in all of it, unit vectors again."""
+    if not len(runs):
+        return []
+    means = [torch.cat(side).mean(0) for side in zip(*runs, strict=True)]
+    return [
+        (functional.normalize(seen - means[0], dim=-1), functional.normalize(heard - means[1], dim=-1))
+        for seen, heard in runs
+    ]
 
 
 def apart(seen: Tensor, heard: Tensor, reach: int = REACH) -> Tensor:

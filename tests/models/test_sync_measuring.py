@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.sync.measuring import apart, measured
+from models.sync.measuring import apart, evened, measured
 from models.sync.public import FACE_SIDE, PublicSyncNet, load_public
 from models.sync.public_sound import public_mfcc
 
@@ -49,6 +49,22 @@ def test_runs_are_one_clip_and_short_ones_tell_nothing() -> None:
     assert measured(halves).offset == pytest.approx(2, abs=0.1)
     assert all(math.isnan(value) for value in measured([apart(seen[:9], heard[:9])]))
     assert all(math.isnan(value) for value in measured([]))
+
+
+def test_what_never_changes_tells_nothing() -> None:
+    """A person whom the expert always finds far from any sound is measured like others."""
+    seen, heard = embeddings(4.0)
+    away = torch.zeros(24)
+    away[:3] = 9.0
+    strange = torch.nn.functional.normalize(seen + away, dim=1)
+    raw = measured([apart(strange, heard)])
+    plain, step = (measured([apart(*run) for run in evened([(one, heard)])]) for one in (seen, strange))
+    assert step.offset == pytest.approx(4, abs=0.2)
+    assert raw.sync_c < 0.5 * plain.sync_c
+    assert step.sync_c > 0.7 * plain.sync_c
+    halves = evened([(strange[:70], heard[:70]), (strange[70:], heard[70:])])
+    torch.testing.assert_close(torch.cat([one for one, _ in halves]), evened([(strange, heard)])[0][0])
+    assert evened([]) == []
 
 
 def test_mfcc_are_those_of_the_public_protocol() -> None:
