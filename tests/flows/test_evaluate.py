@@ -90,7 +90,7 @@ def _check_ledger(puppet: Path, made: dict[str, Any]) -> None:
     rows = [row for row in table(puppet, "metrics") if row["artifact"] == made["id"]]
     told = {row["metric"]: row["value"] for row in rows if row["split"] == "held_out"}
     assert told["memface lips_percent"] == made["methods"]["memface"]["lips_percent"]
-    assert len(told) == len(rows) == 12
+    assert len(told) == len(rows) == 18
     tree = lineage_of(Ledger(Home(puppet).objects), made["id"])
     dubs = {role: one["dub"] for role, one in made["methods"].items()}
     wrong = {f"{role}, wrong sound": one["dub_wrong_sound"] for role, one in made["methods"].items()}
@@ -115,9 +115,9 @@ def test_without_a_face_nothing_is_known_and_that_is_said(person: Home, memdub: 
     assert figures["seen_share"] == 0
     assert {figures[name] for name in ("opening", "late_frames", "lips_percent", "psnr_db")} == {None}
     rows = [row for row in table(person.path("."), "metrics") if row["artifact"] == made["id"]]
-    assert [row["value"] for row in rows].count(None) == 5
+    assert [row["value"] for row in rows].count(None) == 8
     assert memdub("evaluate", "anna", "--methods", painted.NAME) == 0
-    assert memdub.out.splitlines()[2].split() == [painted.NAME, *"-----", "0.000"]
+    assert memdub.out.splitlines()[2].split() == [painted.NAME, *"------", "0.000"]
 
 
 def test_requests_that_are_wrong_are_one_line_and_leave_nothing(person: Home, memdub: Shell) -> None:
