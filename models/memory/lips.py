@@ -18,6 +18,38 @@ __all__ = ["AudioLipMemory", "aligned", "centres", "stored"]
 _LEAST = 1e-13  # what is added to addresses before their logarithm
 _DEVIATION = 0.5  # of slots that nothing has filled yet
 _ROUNDS = 12
+_FOLLOWS = 0.02  # how fast running statistics follow
+_LEAST_SPREAD = 1e-3
+
+
+class Level(nn.Module):
+    """Rows (n, C) about their running mean, in units of their running deviation.
+
+    Cosines of features that all have much in common are all nearly 1, and soon one slot takes everything. A
+    batch has too few mouths to tell what is common, so the statistics run along and are not followed back.
+    """
+
+    middle: Tensor
+    spread: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("middle", torch.zeros(width))
+        self.register_buffer("spread", torch.ones(width))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        rows = rows.float()
+        if self.training and len(rows) > 1:
+            self.settle(rows, _FOLLOWS)
+        return (rows - self.middle) / self.spread.clamp(min=_LEAST_SPREAD)
+
+    @torch.no_grad()
+    def settle(self, rows: Tensor, share: float = 1.0) -> None:
+        """Take over so much of what these rows say."""
+        rows = rows.float()
+        self.middle.lerp_(rows.mean(0), share)
+        # Deviations from what has been common so far: a batch is of few people and sounds.
+        self.spread.lerp_((rows - self.middle).square().mean(0).sqrt(), share)
 
 
 class AudioLipMemory(nn.Module):
@@ -29,7 +61,7 @@ class AudioLipMemory(nn.Module):
         self.keys = nn.Parameter(_DEVIATION * torch.randn(slots, width))
         self.values = nn.Parameter(_DEVIATION * torch.randn(slots, width))
         self.ask = nn.Linear(width, width)  # W_q
-        self.see = nn.Linear(width, width)  # W_v
+        self.see = nn.Sequential(nn.Linear(width, width), Level(width))  # W_v
         self.dropout = nn.Dropout(dropout)
         self.join = nn.Linear(2 * width, width)
 
@@ -58,18 +90,16 @@ class AudioLipMemory(nn.Module):
             return (self.scale * near).softmax(1)
 
     @torch.no_grad()
-    def fill(self, lips: Tensor, heard: Tensor, seed: int = 0) -> None:
-        """Slots from what is really seen (n, C), through `see`, and heard with it (n, C).
+    def fill(self, features: Tensor, heard: Tensor, seed: int = 0) -> None:
+        """Slots from what is really seen (n, C), before `see`, and heard with it (n, C).
 
-        Random slots lie far from all lips: a few would take everything, the others stay out of use. What all
-        lips have in common says nothing either, and would make every cosine nearly 1: `see` leaves it out
-        from now on, and `join` puts it back.
+        Random slots lie far from all lips: a few would take everything, the others stay out of use.
         """
-        width = lips.shape[1]
-        common = lips.mean(0)
-        self.see.bias.sub_(common)
-        self.join.bias.add_(self.join.weight[:, width:] @ common)
-        lips = lips - common
+        linear, level = self.see
+        assert isinstance(level, Level)
+        level.settle(linear(features))
+        # As when judging: filling is no step that statistics are to follow.
+        lips = (linear(features).float() - level.middle) / level.spread.clamp(min=_LEAST_SPREAD)
         middles, which = centres(lips, len(self.values), seed)
         self.values[: len(middles)] = middles
         asked = functional.normalize(self.ask(heard).float(), dim=1)

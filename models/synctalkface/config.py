@@ -44,12 +44,14 @@ class TalkerConfig:
     hides: str = "half"
     # [paper] "face": the whole picture is drawn; [ours] "mouth": only the mouth's canvas.
     draws: str = "face"
+    bends: bool = False  # [ours] what is told reaches the decoder at every size, and not only at its start
     # What is compared to what the paper has.
     memory: bool = True
     audio_visual: bool = True
     visual_visual: bool = True
     # [paper] the lips' own feature; "recalled" by their own address, as the author's code has it
     lip_path: str = "own"
+    deaf: float = 0.0  # [ours] share of frames that are drawn from lips or slots alone, without the sound
     # Losses; [paper] but for what is 0 here.
     weight_pixels: float = 10.0  # of pictures from 0 to 1
     weight_audio_visual: float = 0.2
@@ -137,8 +139,10 @@ _SMALL: dict[str, Any] = {
     "critic": "patches",
     "hides": "mask",
     "draws": "mouth",
+    "bends": True,
     "weight_critic": 0.05,
     "weight_features": 2.0,
+    "deaf": 0.3,
     "mouth": 4.0,
     "around": 0.15,
     "mirrored": 0.5,

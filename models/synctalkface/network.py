@@ -17,7 +17,7 @@ from torch.nn import functional
 from models.canvas.framing import FACE
 from models.networks import PatchDiscriminator
 from models.synctalkface.config import FRAMES, TalkerConfig
-from models.synctalkface.layers import Conv, Grow, Same, Still, pixels_apart
+from models.synctalkface.layers import Bend, Conv, Grow, Same, Still, pixels_apart
 
 __all__ = ["Critic", "Decoder", "Ear", "FaceEncoder", "LipEncoder", "MelEncoder", "hearing", "judging"]
 
@@ -140,20 +140,23 @@ class Decoder(Still):
         self.told = Conv(wide, wide, 1, 1, 0, n)
         skips = [wide, *(width for width, _ in reversed(config.face))]
         before = [wide, *(width for width, _ in config.drawn)]
-        self.grown, self.refined = nn.ModuleList(), nn.ModuleList()
+        self.grown, self.refined, self.bent = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for k, (width, times) in enumerate(config.drawn):
             self.grown.append(Grow(before[k] + skips[k], width, k == 0, n))
             self.refined.append(nn.Sequential(*(Same(width, n) for _ in range(times))))
+            self.bent.append(Bend(wide, width) if config.bends else nn.Identity())
         self.last = Conv(config.drawn[-1][0] + skips[-1], config.last, 3, 1, 1, n)
         self.out = nn.Conv2d(config.last, 3 * config.shrink**2, 1)
 
     def forward(self, told: Tensor, face: list[Tensor]) -> Tensor:
         x = torch.cat([self.told(told[:, :, None, None]), face[-1]], 1)
-        for grow, refine, skip in zip(self.grown, self.refined, reversed(face[:-1]), strict=True):
+        parts = zip(self.grown, self.bent, self.refined, reversed(face[:-1]), strict=True)
+        for grow, bend, refine, skip in parts:
             if self.cropped and skip.shape[-1] >= _CROPPED_AT:
                 x, skip = _on_canvas(grow, x, skip)
             else:
                 x = grow(x)
+            x = bend(x, told) if isinstance(bend, Bend) else x
             x = torch.cat([refine(x), skip], 1)
         made = self.out(self.last(x))
         return torch.tanh(functional.pixel_shuffle(made, self.shrink) if self.shrink > 1 else made)

@@ -189,13 +189,18 @@ class TalkerTrainee:
             return [talker.told(heard)], {}
         memory = talker.memory
         if turn == "lips":
-            return [memory.joined(heard, lips)], {}
+            # Lips alone: with the sound beside them they would not be needed, and would learn to say nothing.
+            return [memory.joined(torch.zeros_like(heard), lips)], {}
         by_lips, by_sound = memory.by_lips(lips), memory.by_sound(heard)
-        recalled = memory.recall(by_lips)
-        told = {"stored": stored(lips, recalled), "aligned": aligned(by_lips, by_sound)}
+        # Slots come to the lips: were the address to give way, all lips would become one slot's.
+        told = {
+            "stored": stored(lips, memory.recall(by_lips.detach())),
+            "aligned": aligned(by_lips, by_sound),
+        }
         told["loss"] = self.config.weight_memory * (told["stored"] + told["aligned"])
-        own = lips if self.config.lip_path == "own" else recalled
-        return [memory.joined(heard, memory.recall(by_sound)), memory.joined(heard, own)], told
+        own = lips if self.config.lip_path == "own" else memory.recall(by_lips)
+        beside = heard * (torch.rand(len(heard), 1, device=heard.device) >= self.config.deaf)
+        return [memory.joined(beside, memory.recall(by_sound)), memory.joined(beside, own)], told
 
     def _in_step(
         self,
@@ -231,7 +236,7 @@ class TalkerTrainee:
             at = slice(k, k + _AT_ONCE)
             batch = self.windows.read(starts[at], edges[at], starts[at], True)
             scene = self._scene({name: value.to(device) for name, value in batch.items()})
-            lips.append(self._seen(scene.windows).float())
+            lips.append(self.lips(scene.windows).float())
             heard.append(scene.heard.float())
         self.talker.memory.fill(torch.cat(lips), torch.cat(heard), self.plan.seed)
         return {"loss": torch.zeros((), device=device).requires_grad_()}
