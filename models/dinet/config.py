@@ -81,6 +81,7 @@ class DINetConfig:
     light: float = 0.08  # by how much colours and brightness of a sample are changed
     apart: int = 12  # rows between a frame and its references
     at_once: int = 8  # frames that are drawn together
+    general: str | None = None  # bundled weights of just this network, by which it draws anybody
 
     @property
     def side(self) -> int:
@@ -159,6 +160,7 @@ _CPU = DINetConfig(
 )
 _SMOKE = replace(
     _CPU,
+    general=None,
     courses=(
         Course("frame64", 52, Plan(20, 4, averaged_steps=10, evaluate_every=10, patience=0), 2e-3, 1, 1.0),
         Course(

@@ -65,10 +65,10 @@ def _stage(config: DINetConfig, course: Course) -> Stage:
         course.name,
         last,
         arrays_of(config, course),
-        "dinet" if last else None,
+        config.general if last else None,
         course.side,
         TALL,
-        optional=last,
+        optional=last and config.general is not None,
         teachers=("sync",) if scored(config, course) else (),
     )
 
