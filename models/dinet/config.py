@@ -157,6 +157,7 @@ _CPU = DINetConfig(
     ),
     widths=Widths(32, 128, 64, 32, 5, (5, 3), 1, 3, 120, norm=False, loud=3.0, told=True),
     losses=Losses(1.0, 2.0, 0.5, 4.0, 0.25, 0.02, 0.0, (32, 64, 64, 64)),
+    general="dinet",
 )
 _SMOKE = replace(
     _CPU,

@@ -16,9 +16,12 @@ from models.dinet.config import DINetConfig, dinet_config
 from models.dinet.method import DINet
 from models.dinet.training import DrawerTrainee
 from models.morphable.builtin import builtin
+from models.sync.config import SyncConfig
+from models.sync.network import SyncNet
 from models.training import HELD_OUT, TRAIN, About, Bundle, Segment, write_bundle
 from models.training.devices import opened
 from models.training.engine import train
+from models.training.teachers import as_arrays
 
 FRAMES, SIDE, PEOPLE = 60, 52, 2
 CONFIG = dinet_config("smoke")
@@ -86,7 +89,7 @@ def trainee(
 
 
 def test_it_learns_to_open_the_mouth_that_it_is_told(tmp_path: Path) -> None:
-    made = bundle(tmp_path, steps=120, averaged_steps=10, evaluate_every=60)
+    made = bundle(tmp_path, steps=70, averaged_steps=10, evaluate_every=35)
     learner = trainee(made)
     with opened("cpu") as place:
         done = train(learner, tmp_path / "state", "x", place=place)
@@ -188,6 +191,32 @@ def test_clips_are_told_apart_as_clips(tmp_path: Path) -> None:
     assert batch["references"].shape == (2, 5, SIDE, 40, 3)
 
 
+def scored_by(folder: Path) -> tuple[DINetConfig, Bundle]:
+    """Clips, and an expert that knows nothing yet in their bundle."""
+    course = replace(CONFIG.courses[-1], window=5, told_from=1.0)
+    config = replace(CONFIG, courses=(course,), losses=replace(CONFIG.losses, sync=0.1))
+    made = bundle(folder, config, batch=2, steps=2)
+    torch.manual_seed(0)
+    expert = SyncNet(SyncConfig.preset("smoke")).state_dict()
+    brought = as_arrays("sync", {f"expert/{name}": value.numpy() for name, value in expert.items()})
+    about, arrays = made.about, {**made.arrays, **brought}
+    return config, Bundle(write_bundle(folder / "scored.bundle", about, arrays))
+
+
+def test_the_expert_is_asked_about_clips(tmp_path: Path) -> None:
+    config, made = scored_by(tmp_path)
+    learner = trainee(made, config)
+    assert "expert" in learner.helpers
+    batch = learner.batch(0, torch.Generator().manual_seed(0))
+    told = learner.losses("draw", batch)
+    told["sync"].backward()
+    assert learner.drawer.decoder.end.weight.grad is not None
+    assert learner.drawer.decoder.end.weight.grad.abs().max() > 0
+    assert all(one.grad is None for one in learner.helpers["expert"].parameters())
+    other = {**batch, "heard": batch["heard"].roll(1, 0)}
+    assert not torch.equal(learner.losses("draw", other)["sync"], told["sync"])
+
+
 def test_a_bundle_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     about = About("dinet", "frame", "smoke", CONFIG.as_dict())
     made = Bundle(write_bundle(tmp_path / "b", about, {"target": np.zeros((1, 2), "f4")}))
@@ -196,10 +225,6 @@ def test_a_bundle_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     wider = replace(CONFIG, courses=(replace(CONFIG.courses[-1], side=104),))
     with pytest.raises(ValueError, match="canvases of 52 pixels, not 104"):
         trainee(bundle(tmp_path), wider)
-    scored = replace(
-        CONFIG,
-        losses=replace(CONFIG.losses, sync=0.1),
-        courses=(replace(CONFIG.courses[-1], window=5),),
-    )
+    scored, _ = scored_by(tmp_path)
     with pytest.raises(ValueError, match="does not bring the weights 'sync'"):
         trainee(bundle(tmp_path, scored), scored)
