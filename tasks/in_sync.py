@@ -21,7 +21,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +48,7 @@ from tasks.measuring import in_step
 from tasks.threads import one_thread
 from tasks.training import read_weights
 
-__all__ = ["PUBLIC", "bundled_expert", "main", "measured", "measured_clip", "public_scorer"]
+__all__ = ["PUBLIC", "bundled_expert", "expert_of", "main", "measured", "measured_clip", "public_scorer"]
 
 PUBLIC = "MEMDUB_SYNCNET_WEIGHTS"
 _SIDE, _BLOCK = 64, 32
@@ -58,9 +57,13 @@ _FIT = ("identity", "rotation", "translation", "camera")
 
 def bundled_expert(home: Home | None = None) -> SyncNet:
     """The expert that comes with the package, or the one that the user puts in its place."""
-    found = Registry(None if home is None else home.url).find("sync")
-    weights = {name: torch.from_numpy(np.array(value)) for name, value in read_weights(found.path).items()}
-    return load_expert(weights)
+    return expert_of(Registry(None if home is None else home.url).find("sync").path)
+
+
+def expert_of(file: Path) -> SyncNet:
+    """The expert of a file of weights, or of a checkpoint."""
+    weights = read_weights(file)
+    return load_expert({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
 
 
 def public_scorer(environ: Mapping[str, str] = os.environ) -> Scorer | None:
@@ -159,7 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="an object a line")
     asked = parser.parse_args(arguments)
     try:
-        expert, public = _expert(asked.weights), public_scorer()
+        expert = bundled_expert() if asked.weights is None else expert_of(asked.weights)
+        public = public_scorer()
         for film in asked.films:
             told = measured(film, expert, public=public)
             print(json.dumps({"film": str(film), **told}) if asked.json else _line(film, told), flush=True)
@@ -167,13 +171,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _expert(weights: Path | None) -> SyncNet:
-    if weights is None:
-        return bundled_expert()
-    tensors: dict[str, Any] = read_weights(weights)
-    return load_expert({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
 
 
 def _line(film: Path, told: Mapping[str, float | None]) -> str:
