@@ -79,6 +79,7 @@ class TalkerConfig:
     plan: Plan = field(default_factory=lambda: Plan(steps=200_000, batch=40))
     own_steps: int = 500
     own_batch: int = 4
+    general: str | None = None  # bundled weights of just these networks, by which they draw anybody
 
     def __post_init__(self) -> None:
         known = {

@@ -84,12 +84,13 @@ class Bend(nn.Module):
 
     def __init__(self, told: int, width: int) -> None:
         super().__init__()
+        self.level = nn.LayerNorm(told, elementwise_affine=False)
         self.by = nn.Linear(told, 2 * width)
         nn.init.normal_(self.by.weight, 0, _FAINT / math.sqrt(told))
         nn.init.zeros_(self.by.bias)
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        gain, shift = self.by(told)[:, :, None, None].chunk(2, 1)
+        gain, shift = self.by(self.level(told))[:, :, None, None].chunk(2, 1)
         out: Tensor = x * (1 + gain) + shift
         return out
 

@@ -69,10 +69,10 @@ class SyncTalkFace:
             "talker",
             True,
             arrays_of(talker),
-            self.name,
+            talker.general,
             side=talker.side,
             framing=FACE,
-            optional=True,
+            optional=talker.general is not None,
             teachers=("sync",) if talker.audio_visual else (),
         )
         if config.listening is None:

@@ -54,6 +54,9 @@ class Ear(Still):
         wide = config.hidden
         sizes = (_AROUND * _SHAPE, wide, wide, config.width)
         layers = [(nn.Linear(a, b), nn.LeakyReLU(0.1)) for a, b in itertools.pairwise(sizes)]
+        for linear, _ in layers:
+            # Begun as usual, three layers leave next to nothing of what they are told.
+            nn.init.kaiming_normal_(linear.weight, 0.1)
         self.body = nn.Sequential(*[part for pair in layers for part in pair][:-1])
 
     def forward(self, shapes: Tensor) -> Tensor:
