@@ -24,7 +24,7 @@ class SyncConfig:
     width: int = 128  # of what both towers end in
     dropout: float = 0.1
     rate: float = 1e-3
-    own_rate: float = 1e-4  # of weights that are only to get used to somebody
+    own_rate: float = 2e-4  # of weights that are only to get used to other people
     decay: float = 0.05
     stretch: int = 20  # frames that are trained together: sixteen windows, each with fifteen others' sound
     blurred: float = 0.5  # share of stretches whose pictures are made coarser
@@ -32,7 +32,7 @@ class SyncConfig:
     deaf: float = 0.25  # and whose sound lacks symbols or mel
     levels: float = 0.5  # how far loudness and brightness are changed; 0: not at all
     plan: Plan = field(default_factory=lambda: Plan(steps=3000, batch=12))
-    own_steps: int = 300
+    own_steps: int = 200
 
     @classmethod
     def preset(cls, name: str) -> SyncConfig:
@@ -41,9 +41,9 @@ class SyncConfig:
             raise ValueError(f"no preset {name!r}: use one of {', '.join(PRESETS)}")
         return _CONFIGS[name]
 
-    def plan_for(self, personal: bool) -> Plan:
-        """How the engine is to train: a person's own weights take a tenth of it."""
-        if not personal:
+    def plan_for(self, known: bool) -> Plan:
+        """How the engine is to train: from weights that know what lips do, a little is enough."""
+        if not known:
             return self.plan
         return replace(self.plan, steps=self.own_steps, evaluate_every=max(1, self.own_steps // 10))
 

@@ -34,10 +34,13 @@ def mouths_of(pictures: Tensor, framing: Framing) -> Tensor:
     return functional.interpolate(mouths, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True)
 
 
-def sound_windows(sound: Tensor, rows: Tensor, runs: Sequence[tuple[int, int]]) -> Tensor:
+def sound_windows(
+    sound: Tensor, rows: Tensor, runs: Sequence[tuple[int, int]], late: Tensor | int = 0
+) -> Tensor:
     """(N, 2, 111) to (B, 13, 2, 111): what is heard around frames `rows` (B,) to four frames later.
 
-    Beyond the ends of the run (start, stop) in which a row lies its first and last sound hold on.
+    Beyond the ends of the run (start, stop) in which a row lies its first and last sound hold on. Sound that
+    is `late` (B,) is read so many rows later.
     """
     edges = torch.tensor(sorted(runs), dtype=torch.int64)
     own = edges[
@@ -45,5 +48,5 @@ def sound_windows(sound: Tensor, rows: Tensor, runs: Sequence[tuple[int, int]]) 
     ]
     if bool(((rows < own[:, 0]) | (rows >= own[:, 1])).any()):
         raise ValueError("a window of sound begins outside of every run")
-    at = rows[:, None] + torch.arange(-BEFORE, FRAMES + BEFORE)
+    at = (rows + late)[:, None] + torch.arange(-BEFORE, FRAMES + BEFORE)
     return sound[torch.minimum(torch.maximum(at, own[:, :1]), own[:, 1:] - 1)]

@@ -9,7 +9,7 @@ Shape legend: P stretches of L frames and K = L - 4 windows, D embeddings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from models.canvas.framing import MOUTH
 from models.methods import Turn
 from models.networks.blocks import pictures_in
-from models.sync.checking import out_of_step
+from models.sync.checking import lateness, out_of_step
 from models.sync.config import SyncConfig
+from models.sync.judging import REACH, SECOND, Told, choices
 from models.sync.looks import kept_features, other_looks, other_recording
 from models.sync.losses import choosing, negatives, telling
 from models.sync.network import NETWORK, VOICE, SyncNet
@@ -30,18 +31,8 @@ __all__ = ["ARRAYS", "SyncTrainee"]
 
 ARRAYS = ("target", "sound", "key")
 _QUIET = 0.1  # what a window counts in which nobody speaks
-_REACH = 7  # shifts to each side among which the true one is to be found
-_SECOND = 21  # windows that are averaged: 25 frames
 _JUDGED = 48  # held-out stretches that are looked at
 _SEED = 5  # of the negatives of judging
-
-
-class _Told(NamedTuple):
-    """What is known of stretches."""
-
-    seen: Tensor  # (P, K, D)
-    heard: Tensor  # (P, K, D)
-    spoken: Tensor  # (P, K) share of the time in which somebody speaks
 
 
 class SyncTrainee:
@@ -52,8 +43,8 @@ class SyncTrainee:
     def __init__(self, config: SyncConfig, bundle: Bundle, start: Mapping[str, Tensor] | None) -> None:
         bundle.require(ARRAYS)
         self.config, self.bundle = config, bundle
-        self.personal = "speaker" not in bundle and start is not None
-        self.plan: Plan = bundle.plan(config.plan_for(self.personal))
+        self.known = bool(start)
+        self.plan: Plan = bundle.plan(config.plan_for(self.known))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(bundle.about.seed)
             self.net = SyncNet(config)
@@ -61,7 +52,10 @@ class SyncTrainee:
             load_network(self.net, NETWORK, start)
         self.networks: Mapping[str, nn.Module] = {NETWORK: self.net}
         self.helpers: Mapping[str, nn.Module] = {}
-        self.left_out = out_of_step(bundle)
+        # Who knows already what lips do brings clips in step; else only a table can tell which are not.
+        self.left_out = set() if start else out_of_step(bundle)
+        late = lateness(self.net, bundle) if start else {}
+        self._reads = _Reads(bundle, late)
         self._starts = self._possible(TRAIN, config.stretch)
         if not len(self._starts):
             raise ValueError(f"{bundle.path}: no run of {config.stretch} frames to train on")
@@ -76,7 +70,7 @@ class SyncTrainee:
         return np.concatenate([np.zeros(0, np.int64), *runs]).astype(np.int64)
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        rate = self.config.own_rate if self.personal else self.config.rate
+        rate = self.config.own_rate if self.known else self.config.rate
         plain = [one for one in self.net.parameters() if one.ndim < 2]
         shaped = [one for one in self.net.parameters() if one.ndim >= 2]
         groups: list[dict[str, Any]] = [
@@ -98,21 +92,20 @@ class SyncTrainee:
         """Frames (P, L, S, S, 3) uint8 and the sound of their windows (P, K, 13, 2, 111)."""
         first = torch.from_numpy(starts)[:, None] + torch.arange(length - FRAMES + 1)
         rows = starts[:, None] + np.arange(length)
-        segments = [(one.start, one.stop) for one in self.bundle.about.segments]
-        sound = _windows(self.bundle["sound"], first.flatten(), segments)
+        sound = self._reads.windows(first.flatten())
         return {
             "target": self.bundle.tensor("target", rows),
             "sound": sound.reshape(*first.shape, ROWS, 2, -1),
         }
 
     def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        told = self._told(batch, changed=True)
+        told = self._embedded(batch, changed=True)
         weight = _QUIET + (1 - _QUIET) * told.spoken
         choice = choosing(self.net, told.seen, told.heard, weight)
         pairs, right = telling(self.net, told.seen, told.heard, batch["other"], weight)
         return {"loss": choice + pairs, "choice": choice, "pairs": pairs, "right": right}
 
-    def _told(self, batch: Mapping[str, Tensor], changed: bool) -> _Told:
+    def _embedded(self, batch: Mapping[str, Tensor], changed: bool) -> Told:
         count, length = batch["target"].shape[:2]
         pictures = pictures_in(batch["target"])
         sound, kept = batch["sound"].float(), None
@@ -129,11 +122,11 @@ class SyncTrainee:
         seen = self.net.together(features.unfold(1, FRAMES, 1).movedim(-1, 2).flatten(0, 1))
         heard = self.net.hear(sound.flatten(0, 1), kept)
         windows = (count, length - FRAMES + 1, -1)
-        return _Told(seen.reshape(windows), heard.reshape(windows), spoken)
+        return Told(seen.reshape(windows), heard.reshape(windows), spoken)
 
     def judge(self) -> dict[str, float]:
         """On held-out stretches as they are; shares are of windows in which somebody speaks."""
-        whole = _SECOND + 2 * _REACH + FRAMES - 1
+        whole = SECOND + 2 * REACH + FRAMES - 1
         length = whole if len(self._possible(HELD_OUT, whole)) else self.config.stretch
         starts = self._possible(HELD_OUT, length, length)
         if not len(starts):
@@ -149,33 +142,29 @@ class SyncTrainee:
         choice = choosing(self.net, told.seen, told.heard, weight)
         pairs, right = telling(self.net, told.seen, told.heard, other, weight)
         judged = {"loss": choice + pairs, "choice_loss": choice, "pair_loss": pairs, "accuracy": right}
-        more = _choices(told, weight) if length == whole else {}
+        more = choices(told, weight) if length == whole else {}
         return {name: float(value) for name, value in judged.items()} | more
 
-    def _looked_at(self, starts: np.ndarray, length: int) -> _Told:
+    def _looked_at(self, starts: np.ndarray, length: int) -> Told:
         parts, device = [], device_of(self.net)
         for some in np.array_split(starts, -(-len(starts) // 8)):
             batch = {name: value.to(device) for name, value in self._material(some, length).items()}
-            parts.append(self._told(batch, changed=False))
-        return _Told(*(torch.cat(part) for part in zip(*parts, strict=True)))
+            parts.append(self._embedded(batch, changed=False))
+        return Told(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def _windows(sound: np.ndarray, first: Tensor, runs: Sequence[tuple[int, int]]) -> Tensor:
-    """`sound_windows` of an array that stays on disk."""
-    numbers = torch.arange(len(sound))[:, None, None]
-    return torch.from_numpy(sound[sound_windows(numbers, first, runs)[..., 0, 0].numpy()])
+class _Reads:
+    """Windows of sound where they belong, out of an array that stays on disk."""
 
+    def __init__(self, bundle: Bundle, late: Mapping[str, int]) -> None:
+        self._sound, segments = bundle["sound"], bundle.about.segments
+        self._runs = [(one.start, one.stop) for one in segments]
+        self._late = torch.zeros(len(self._sound), dtype=torch.int64)
+        for one in segments:
+            self._late[one.start : one.stop] = late.get(one.clip, 0)
 
-def _choices(told: _Told, weight: Tensor) -> dict[str, float]:
-    """How often the true shift, or one beside it, is the likeliest of fifteen: by windows, and by seconds."""
-    middle = slice(_REACH, _REACH + _SECOND)
-    heard = told.heard.unfold(1, 2 * _REACH + 1, 1)  # (P, 21, D, 15)
-    scores = (told.seen[:, middle, :, None] * heard).sum(2)
-    own = weight[:, middle]
-    near = (scores.argmax(-1) - _REACH).abs() <= 1
-    second = (scores.mean(1).argmax(-1) - _REACH).abs() <= 1
-    spoken = (own.mean(1) > 0.5).float()
-    return {
-        "choice": float((near * own).sum() / own.sum().clamp(min=1)),
-        "choice_1s": float((second * spoken).sum() / spoken.sum().clamp(min=1)),
-    }
+    def windows(self, first: Tensor) -> Tensor:
+        """(n, 13, 2, 111) of the windows that begin with these rows (n,)."""
+        numbers = torch.arange(len(self._sound))[:, None, None]
+        read = sound_windows(numbers, first, self._runs, self._late[first])[..., 0, 0]
+        return torch.from_numpy(self._sound[read.numpy()])

@@ -19,9 +19,9 @@ from models.sync.losses import choosing, negatives
 from models.sync.network import heard_plainly
 from models.sync.training import SyncTrainee
 from models.train import CHECKPOINT, train_bundle
-from models.training import read_checkpoint
+from models.training import TRAIN, read_checkpoint
 from models.training.devices import opened
-from models.training.engine import train
+from models.training.engine import Trained, train
 from tests.helpers.speaking import spoken, spoken_bundle
 
 SMOKE = SyncConfig.preset("smoke")
@@ -41,16 +41,36 @@ def material(frames: int = 30) -> tuple[Tensor, Tensor]:
     return pictures, torch.from_numpy(rows["sound"]).float()
 
 
-def test_it_learns_what_is_in_step(tmp_path: Path) -> None:
-    bundle = spoken_bundle(tmp_path / "b", EASY, (0, 0, 0), steps=140, evaluate_every=70, averaged_steps=10)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """On three clips that are in step."""
+    folder = tmp_path_factory.mktemp("trained")
+    bundle = spoken_bundle(folder / "b", EASY, (0, 0, 0), steps=140, evaluate_every=70, averaged_steps=10)
     trainee = SyncTrainee(EASY, bundle, None)
     with opened("cpu") as place:
-        done = train(trainee, tmp_path / "state", "x", place=place)
-    judged = done.best.judged
-    assert done.curves["held_out/loss"][-1, 1] < 0.8 * done.curves["held_out/loss"][0, 1]
+        return train(trainee, folder / "state", "x", place=place)
+
+
+def test_it_learns_what_is_in_step(trained: Trained) -> None:
+    judged = trained.best.judged
+    assert trained.curves["held_out/loss"][-1, 1] < 0.8 * trained.curves["held_out/loss"][0, 1]
     assert judged["accuracy"] > 0.65
     assert judged["choice_1s"] > 0.5
-    assert {"learn/right", "learn/pairs", "held_out/choice"} <= set(done.curves)
+    assert {"learn/right", "learn/pairs", "held_out/choice"} <= set(trained.curves)
+
+
+def test_who_has_learned_brings_clips_in_step(tmp_path: Path, trained: Trained) -> None:
+    bundle = spoken_bundle(tmp_path / "b", EASY, (0, 4), frames=300)
+    with pytest.warns(
+        UserWarning, match=r"clip1: its sound is late by [34]\.\d frames; it is brought in step"
+    ):
+        trainee = SyncTrainee(EASY, bundle, trained.best.tensors)
+    first = torch.tensor([20, 320])
+    read = trainee._reads.windows(first)
+    runs = bundle.segments(TRAIN)
+    sound = bundle.tensor("sound")
+    assert torch.equal(read[:1], sound_windows(sound, first[:1], runs))
+    assert torch.equal(read[1:], sound_windows(sound, first[1:] + 4, runs))
 
 
 def test_a_checkpoint_comes_back_as_the_same_expert(tmp_path: Path) -> None:
@@ -67,10 +87,9 @@ def test_a_checkpoint_comes_back_as_the_same_expert(tmp_path: Path) -> None:
         load_expert({"expert/gain": torch.zeros(())})
 
 
-def test_a_person_gets_used_to_from_general_weights(tmp_path: Path) -> None:
+def test_other_people_are_got_used_to_from_general_weights(tmp_path: Path) -> None:
     bundle = spoken_bundle(tmp_path / "b", SMOKE)
     start = {f"expert/{name}": value for name, value in net().state_dict().items()}
-    bundle.arrays.pop("speaker")
     trainee = SyncTrainee(SMOKE, bundle, start)
     assert trainee.plan.steps == SMOKE.own_steps
     assert {group["lr"] for group in trainee.optimisers()["expert"].param_groups} == {SMOKE.own_rate}
