@@ -43,7 +43,7 @@ __all__ = [
     "train",
 ]
 
-Method = Literal["memface", "nearest"]
+Method = Literal["memface", "dinet", "synctalkface", "nearest"]
 Preset = Literal["smoke", "cpu", "gpu", "gpu-512"]
 Speech = Literal["embedded", "deepspeech"]
 Tracker = Literal["mesh", "task"]
