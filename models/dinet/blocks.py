@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from models.networks.blocks import Told
+
 __all__ = ["Down", "Res", "Same", "Up", "averaged", "folded", "rectified"]
 
 _SLOPE = 0.1
@@ -86,17 +88,13 @@ class Res(nn.Module):
         self.second = nn.Sequential(
             *_norm(width, norm, line), rectified(norm), _conv(width, width, 3, 1, norm, line, _FAINT)
         )
-        self.told = nn.Linear(code, 2 * width) if code else None
-        if self.told is not None:
-            nn.init.zeros_(self.told.weight)
-            nn.init.zeros_(self.told.bias)
+        self.told = Told(code, width) if code else None
 
     def forward(self, x: Tensor, code: Tensor | None = None) -> Tensor:
         found = self.first(x)
         if self.told is not None:
             assert code is not None
-            scale, shift = self.told(code)[..., None, None].chunk(2, 1)
-            found = found + (found * scale + shift).to(found.dtype)
+            found = self.told(found, code)
         return x + self.second(found)
 
 

@@ -18,15 +18,17 @@ __all__ = ["AudioLipMemory", "aligned", "centres", "stored"]
 _LEAST = 1e-13  # what is added to addresses before their logarithm
 _DEVIATION = 0.5  # of slots that nothing has filled yet
 _ROUNDS = 12
-_FOLLOWS = 0.02  # how fast running statistics follow
+_FOLLOWS = 0.05  # how fast running statistics follow
+_ENOUGH = 8  # rows that tell by themselves what is common
 _LEAST_SPREAD = 1e-3
 
 
 class Level(nn.Module):
-    """Rows (n, C) about their running mean, in units of their running deviation.
+    """Rows (n, C) about their mean, in units of their deviation.
 
-    Cosines of features that all have much in common are all nearly 1, and soon one slot takes everything. A
-    batch has too few mouths to tell what is common, so the statistics run along and are not followed back.
+    Cosines of features that all have much in common are all nearly 1, and soon one slot takes everything.
+    Rows that are trained on are taken about their own mean if they are enough to tell it: what features have
+    in common drifts with every step, farther than young features differ.
     """
 
     middle: Tensor
@@ -41,6 +43,8 @@ class Level(nn.Module):
         rows = rows.float()
         if self.training and len(rows) > 1:
             self.settle(rows, _FOLLOWS)
+            if len(rows) >= _ENOUGH:
+                return functional.batch_norm(rows, None, None, training=True, eps=_LEAST_SPREAD**2)
         return (rows - self.middle) / self.spread.clamp(min=_LEAST_SPREAD)
 
     @torch.no_grad()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Conv", "Down", "Residual", "Up", "pictures_in", "pictures_out"]
+__all__ = ["Conv", "Down", "Residual", "Told", "Up", "pictures_in", "pictures_out"]
 
 _SLOPE = 0.1
 
@@ -30,18 +30,36 @@ class Conv(nn.Sequential):
         super().__init__(conv, *norms, nn.LeakyReLU(_SLOPE, inplace=True))
 
 
-class Residual(nn.Module):
-    """x + what two convolutions find; at the start they find little."""
+class Told(nn.Linear):
+    """Which channels of x (B, C, H, W) count, by a code (B, K); at the start all as they are."""
 
-    def __init__(self, width: int, norm: bool = False) -> None:
+    def __init__(self, code: int, width: int) -> None:
+        super().__init__(code, 2 * width)
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:  # type: ignore[override]
+        scale, shift = super().forward(code)[..., None, None].chunk(2, 1)
+        return x + (x * scale + shift).to(x.dtype)
+
+
+class Residual(nn.Module):
+    """x + what two convolutions find, of which a code may say what counts; at the start they find little."""
+
+    def __init__(self, width: int, norm: bool = False, code: int = 0) -> None:
         super().__init__()
+        self.told = Told(code, width) if code else None
         self.first = Conv(width, width, norm=norm)
         self.second = nn.Conv2d(width, width, 3, 1, 1)
         nn.init.normal_(self.second.weight, 0, 0.3 / math.sqrt(width * 9))
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(self.first(x))
+    def forward(self, x: Tensor, code: Tensor | None = None) -> Tensor:
+        found = self.first(x)
+        if self.told is not None:
+            assert code is not None
+            found = self.told(found, code)
+        return x + self.second(found)
 
 
 class Down(nn.Sequential):

@@ -11,7 +11,7 @@ from typing import Self
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Bend", "Conv", "Grow", "Same", "Still", "pixels_apart"]
+__all__ = ["Conv", "Grow", "Same", "Still", "pixels_apart"]
 
 _SLOPE = 0.1
 _FAINT = 0.3  # what residual layers add at the start, without norms
@@ -73,25 +73,6 @@ class Same(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.act(self.norm(self.conv(x)) + x)
-        return out
-
-
-class Bend(nn.Module):
-    """Channels (N, W, h, w) made larger and moved by what is told (N, C), at this size.
-
-    From the bottleneck alone what is told reaches the lips' pixels after some ten thousand steps.
-    """
-
-    def __init__(self, told: int, width: int) -> None:
-        super().__init__()
-        self.level = nn.LayerNorm(told, elementwise_affine=False)
-        self.by = nn.Linear(told, 2 * width)
-        nn.init.normal_(self.by.weight, 0, _FAINT / math.sqrt(told))
-        nn.init.zeros_(self.by.bias)
-
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        gain, shift = self.by(self.level(told))[:, :, None, None].chunk(2, 1)
-        out: Tensor = x * (1 + gain) + shift
         return out
 
 

@@ -16,13 +16,16 @@ from torch.nn import functional
 
 from models.canvas.framing import FACE
 from models.networks import PatchDiscriminator
+from models.networks.blocks import Residual
 from models.synctalkface.config import FRAMES, TalkerConfig
-from models.synctalkface.layers import Bend, Conv, Grow, Same, Still, pixels_apart
+from models.synctalkface.layers import Conv, Grow, Same, Still, pixels_apart
 
 __all__ = ["Critic", "Decoder", "Ear", "FaceEncoder", "LipEncoder", "MelEncoder", "hearing", "judging"]
 
 _SHAPE = 120  # numbers of a mouth's shape
 _AROUND = 5  # mouth shapes of one frame
+_SOFT = 0.125  # blocks that hear all of a code at full strength are torn about by the first steps
+_LOUD = 3.0  # makes of their numbers some of unit deviation
 _CROPPED_AT = 32  # the smallest size at which the mouth's canvas lies on whole cells
 
 
@@ -60,7 +63,7 @@ class Ear(Still):
         self.body = nn.Sequential(*[part for pair in layers for part in pair][:-1])
 
     def forward(self, shapes: Tensor) -> Tensor:
-        told: Tensor = self.body(shapes.flatten(1))
+        told: Tensor = self.body(_LOUD * shapes.flatten(1))
         return told
 
 
@@ -139,30 +142,46 @@ class Decoder(Still):
     def __init__(self, config: TalkerConfig) -> None:
         super().__init__()
         n, wide = config.norm, config.width
-        self.shrink, self.cropped = config.shrink, config.draws == "mouth"
+        self.cropped = config.draws == "mouth"
         self.told = Conv(wide, wide, 1, 1, 0, n)
+        self.level = nn.LayerNorm(wide, elementwise_affine=False) if config.bends else nn.Identity()
         skips = [wide, *(width for width, _ in reversed(config.face))]
         before = [wide, *(width for width, _ in config.drawn)]
-        self.grown, self.refined, self.bent = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        self.grown, self.refined = nn.ModuleList(), nn.ModuleList()
         for k, (width, times) in enumerate(config.drawn):
             self.grown.append(Grow(before[k] + skips[k], width, k == 0, n))
-            self.refined.append(nn.Sequential(*(Same(width, n) for _ in range(times))))
-            self.bent.append(Bend(wide, width) if config.bends else nn.Identity())
+            # [ours] From the bottleneck alone what is told reaches lips after some ten thousand steps.
+            refined = (Residual(width, code=wide) if config.bends else Same(width, n) for _ in range(times))
+            self.refined.append(nn.ModuleList(refined))
         self.last = Conv(config.drawn[-1][0] + skips[-1], config.last, 3, 1, 1, n)
-        self.out = nn.Conv2d(config.last, 3 * config.shrink**2, 1)
+        self.out = _ending(config)
 
     def forward(self, told: Tensor, face: list[Tensor]) -> Tensor:
         x = torch.cat([self.told(told[:, :, None, None]), face[-1]], 1)
-        parts = zip(self.grown, self.bent, self.refined, reversed(face[:-1]), strict=True)
-        for grow, bend, refine, skip in parts:
+        code = _SOFT * self.level(told)
+        for grow, refined, skip in zip(self.grown, self.refined, reversed(face[:-1]), strict=True):
             if self.cropped and skip.shape[-1] >= _CROPPED_AT:
                 x, skip = _on_canvas(grow, x, skip)
             else:
                 x = grow(x)
-            x = bend(x, told) if isinstance(bend, Bend) else x
-            x = torch.cat([refine(x), skip], 1)
-        made = self.out(self.last(x))
-        return torch.tanh(functional.pixel_shuffle(made, self.shrink) if self.shrink > 1 else made)
+            assert isinstance(refined, nn.ModuleList)
+            for block in refined:
+                x = block(x, code) if isinstance(block, Residual) else block(x)
+            x = torch.cat([x, skip], 1)
+        return torch.tanh(self.out(self.last(x)))
+
+
+def _ending(config: TalkerConfig) -> nn.Module:
+    """From features to colours; small networks are at half the size until then."""
+    last, shrink = config.last, config.shrink
+    if shrink == 1:
+        return nn.Conv2d(last, 3, 1)
+    half = last // 2
+    return nn.Sequential(
+        nn.Upsample(scale_factor=float(shrink)),
+        Conv(last, half, 3, 1, 1, config.norm),
+        nn.Conv2d(half, 3, 5, 1, 2),
+    )
 
 
 def _on_canvas(grow: nn.Module, x: Tensor, skip: Tensor) -> tuple[Tensor, Tensor]:

@@ -58,12 +58,17 @@ class Windows:
         away = [one - one.mean(0) for one in away if len(one)]
         return torch.cat(away).std(0) if len(rows) > 1 else torch.zeros(told.shape[1])
 
-    def batch(self, count: int, lips: bool, sound: bool, draw: torch.Generator) -> dict[str, Tensor]:
-        """Windows by chance: pictures two frames longer at each end where lips are to be seen."""
+    def batch(
+        self, count: int, lips: bool, sound: bool, draw: torch.Generator, singly: bool = False
+    ) -> dict[str, Tensor]:
+        """Windows by chance: pictures two frames longer at each end where lips are to be seen.
+
+        `singly` has of each window only its middle frame, and what is around it.
+        """
         at, edges = self._starts(count, draw)
         references = [self._reference(int(t), draw) for t in at]
-        out = self.read(at, edges, np.array(references), lips)
-        out |= self._unlike(at, edges, draw)
+        out = self.read(at, edges, np.array(references), lips, singly)
+        out |= self._unlike(at, edges, draw, singly)
         if sound:
             out["sound"] = self._sound(at, edges)
         out["spread"] = torch.randint(len(_SPREADS), (1,), generator=draw).expand(count)
@@ -73,12 +78,17 @@ class Windows:
         return out
 
     def read(
-        self, at: NDArray[np.int64], edges: NDArray[np.int64], references: NDArray[np.int64], lips: bool
+        self,
+        at: NDArray[np.int64],
+        edges: NDArray[np.int64],
+        references: NDArray[np.int64],
+        lips: bool,
+        singly: bool = False,
     ) -> dict[str, Tensor]:
         """Windows that begin at rows `at` (B,) of runs `edges` (B, 2), and their reference rows (B,)."""
-        inner = at[:, None] + np.arange(FRAMES)
+        inner = at[:, None] + _frames(singly)
         beside = _BESIDE if lips else 0
-        wide = at[:, None] + np.arange(-beside, FRAMES + beside)
+        wide = np.arange(inner.shape[1] + 2 * beside) - beside + inner[:, :1]
         wide = np.clip(wide, edges[:, :1], edges[:, 1:] - 1)
         return {
             "target": self.bundle.tensor("target", wide),
@@ -136,18 +146,19 @@ class Windows:
         return np.array(out, np.int64)
 
     def _unlike(
-        self, at: NDArray[np.int64], edges: NDArray[np.int64], draw: torch.Generator
+        self, at: NDArray[np.int64], edges: NDArray[np.int64], draw: torch.Generator, singly: bool
     ) -> dict[str, Tensor]:
         """What the ear would make of it, in place of what was fitted."""
         if self.heard != "around":
             return {}
         step = torch.randint(0, 2, (len(at),), generator=draw) * 2 - 1
         moved = step * (torch.rand(len(at), generator=draw) < self.config.shifted)
-        rows = np.clip((at + moved.numpy())[:, None] + np.arange(FRAMES), edges[:, :1], edges[:, 1:] - 1)
+        rows = np.clip((at + moved.numpy())[:, None] + _frames(singly), edges[:, :1], edges[:, 1:] - 1)
         told = torch.nan_to_num(self.bundle.tensor("around", rows).float())
         away = torch.randn(2, len(at), told.shape[-1], generator=draw)
         stays, drifts = self.config.noise * self.deviation * away
         time = (torch.arange(FRAMES)[:, None] + torch.arange(FRAMES) - FRAMES + 1) / (FRAMES - 1)
+        time = time[torch.from_numpy(_frames(singly))]
         return {"heard": told + stays[:, None, None] + drifts[:, None, None] * time[None, ..., None] / 2}
 
     def _sound(self, at: NDArray[np.int64], edges: NDArray[np.int64]) -> Tensor:
@@ -155,6 +166,11 @@ class Windows:
             self._sounds = self.bundle.tensor("sound")
         runs = [(int(a), int(b)) for a, b in np.unique(edges, axis=0)]
         return sound_windows(self._sounds, torch.from_numpy(at), runs).float()
+
+
+def _frames(singly: bool) -> NDArray[np.int64]:
+    """Which frames of a window are drawn."""
+    return np.array([FRAMES // 2]) if singly else np.arange(FRAMES)
 
 
 def _long(runs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -1,8 +1,8 @@
 """The talker as something that the engine trains. Called by `models.synctalkface.method`.
 
-A cold start goes in parts: lips alone drive the drawing until their features mean something; then the memory
-is filled from them and sound begins to address it; experts and at last the critic join. Weights that have
-travelled have no lip encoder any more: a person's own training draws by the key path alone.
+A cold start goes in parts: sound and lips each drive a drawing alone until lip features mean something; then
+the memory is filled from them and sound begins to address it; experts and the critic join at last. Weights
+that have travelled have no lip encoder any more: a person's own training draws by the key path alone.
 
 Shape legend: B windows of T = 5 frames, N = B T, P paths, S the canvas, s the part that is drawn, C width.
 """
@@ -102,7 +102,11 @@ class TalkerTrainee:
         groups: dict[str, list[nn.Parameter]] = {}
         for name, network in self.networks.items():
             groups.setdefault("critic" if name == "critic" else "talker", []).extend(network.parameters())
-        return {name: torch.optim.Adam(own, rates[name], betas=(0.5, 0.999)) for name, own in groups.items()}
+        momenta = {"talker": self.config.momentum, "critic": 0.5}
+        return {
+            name: torch.optim.Adam(own, rates[name], betas=(momenta[name], 0.999))
+            for name, own in groups.items()
+        }
 
     def turns(self, step: int) -> Sequence[Turn]:
         config, share = self.config, step / self.plan.steps
@@ -110,17 +114,19 @@ class TalkerTrainee:
         if not self.grown:
             filled = round(config.filled_at * self.plan.steps) if self.by_lips else 0
             if step < filled:
-                return (Turn("lips", both),)
+                return (Turn("apart", both),)
             if self.by_lips and step == filled:
                 return (Turn("fill", ()), Turn("store", both))
-            if share < config.synced_from:
-                return (Turn("store", both),)
+        if share < config.synced_from and (config.singly or not self.grown):
+            return (Turn("store" if self.by_lips else "draw", both),)
         if "critic" not in self.networks or share < config.told_from:
             return (Turn("sync", both),)
         return (Turn("play", both), Turn("tell", ("critic",)))
 
     def batch(self, step: int, draw: torch.Generator) -> dict[str, Tensor]:
-        return self.windows.batch(self.plan.batch, self.by_lips, "expert" in self.helpers, draw)
+        whole = self.turns(step)[0].name in ("sync", "play")
+        sound, singly = whole and "expert" in self.helpers, self.config.singly and not whole
+        return self.windows.batch(self.plan.batch, self.by_lips, sound, draw, singly)
 
     def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         if turn == "fill":
@@ -156,15 +162,16 @@ class TalkerTrainee:
         config = self.config
         pictures = self._coloured(pictures_in(batch["target"]), batch)
         reference = self._coloured(pictures_in(batch["reference"])[:, None], batch)
-        beside = (pictures.shape[1] - FRAMES) // 2
-        inner = pictures[:, beside : beside + FRAMES].flatten(0, 1)
+        frames = batch["heard"].shape[1]
+        beside = (pictures.shape[1] - frames) // 2
+        inner = pictures[:, beside : beside + frames].flatten(0, 1)
         covered = (batch["mask"] > 0).float()
         if "flip" in batch:
             covered = torch.where(batch["flip"][:, None, None, None], covered.flip(-1), covered)
         spread = GUARD + (round(int(batch["spread"][0]) * config.side / 128) if "spread" in batch else 0)
         hidden = hidden_on(covered.flatten(0, 1)[:, None], config, spread)
-        inputs = shown(inner, hidden, reference.expand(-1, FRAMES, -1, -1, -1).flatten(0, 1), config)
-        flip = batch["flip"].repeat_interleave(FRAMES) if "flip" in batch else None
+        inputs = shown(inner, hidden, reference.expand(-1, frames, -1, -1, -1).flatten(0, 1), config)
+        flip = batch["flip"].repeat_interleave(frames) if "flip" in batch else None
         heard = self.talker.hear(batch["heard"].flatten(0, 1), flip)
         windows = blacked(part_drawn(pictures, config).transpose(1, 2), config)
         return _Scene(inputs, part_drawn(inner, config), part_drawn(hidden, config), heard, windows)
@@ -188,9 +195,12 @@ class TalkerTrainee:
         if lips is None:
             return [talker.told(heard)], {}
         memory = talker.memory
-        if turn == "lips":
-            # Lips alone: with the sound beside them they would not be needed, and would learn to say nothing.
-            return [memory.joined(torch.zeros_like(heard), lips)], {}
+        if turn == "apart":
+            # With the sound beside them lips would not be needed, and would learn to say nothing.
+            return [
+                memory.joined(heard, torch.zeros_like(lips)),
+                memory.joined(torch.zeros_like(heard), lips),
+            ], {}
         by_lips, by_sound = memory.by_lips(lips), memory.by_sound(heard)
         # Slots come to the lips: were the address to give way, all lips would become one slot's.
         told = {
