@@ -169,6 +169,7 @@ def _shapes(rows: int, stage: Stage, slots: Mapping[str, NDArray[Any]] | None) -
         "sharp": ((rows,), np.float32),
         "around": ((rows, len(AROUND_S), 64), np.float16),
         "sound": ((rows, 2, 111), np.float16),
+        "symbols": ((rows, len(AROUND_S), 29), np.float16),
         "mels": ((rows, MEL_STEPS, 80), np.float16),
     }
     shapes = {name: shape for name, shape in known.items() if name in stage.arrays}

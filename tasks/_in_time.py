@@ -26,7 +26,7 @@ MEL_STEPS, _MEL_RATE = 16, 80.0
 def rows_in_time(one: Material, wanted: Collection[str]) -> dict[str, NDArray[Any]]:
     """Those arrays (T, ...) of the wanted ones that are known without looking at pictures."""
     known: dict[str, Callable[[Material], NDArray[Any]]]
-    known = {"around": around, "sound": sound, "mels": mels, "sharp": sharp}
+    known = {"around": around, "sound": sound, "symbols": symbols, "mels": mels, "sharp": sharp}
     return {name: of(one) for name, of in known.items() if name in wanted}
 
 
@@ -65,6 +65,14 @@ def sound(one: Material) -> F16:
     bands = _mel_at(one, (np.arange(2 * count) + 0.5) / (2 * rate))
     told = np.concatenate([symbols, heard("loudness"), heard("voice"), bands], 1)
     return np.asarray(told.reshape(count, 2, -1), np.float16)
+
+
+def symbols(one: Material) -> F16:
+    """(T, 5, 29): what is said before, at and after each frame, whatever the frames' rate."""
+    rows, count = one.group.read("audio/deepspeech"), len(one.seen)
+    lates = [one.sound_late_s + seconds for seconds in AROUND_S]
+    read = [frames_from_speech(rows, count, one.rate, late, log_probabilities=True) for late in lates]
+    return np.asarray(np.stack(read, 1), np.float16)
 
 
 def mels(one: Material) -> F16:

@@ -41,7 +41,7 @@ class Want:
 
 WANTS: Mapping[str, Want] = {
     "memface": Want(15, 96, 45, "adapts to a person on 15 s or more, and draws faces at 256 pixels"),
-    "synctalkface": Want(1, 64, 45, "needs no training on a person, and draws faces at 128 pixels"),
+    "synctalkface": Want(1, 64, 45, "is shown one frame of a person, and draws faces at 128 pixels"),
     "facial": Want(120, 128, 45, "learns a person's way to move from two minutes, at 512 pixels"),
     "dinet": Want(10, 128, 30, "moves what five frames show of a near-frontal mouth, at 128 or 256 pixels"),
     "nearest": Want(10, 64, 45, "can only show mouths that it has seen"),

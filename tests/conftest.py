@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy  # noqa: F401  (its BLAS must be there to be limited)
 import pytest
+from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
 from storage.home import Home
@@ -18,6 +19,13 @@ REPOSITORY = Path(__file__).parent.parent
 # Tests that run in the background inherit an ignored ctrl-C, and hand it on to the commands that they
 # interrupt; a person at a terminal does not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# A busy machine is no failure, and examples are the same today and tomorrow.
+settings.register_profile(
+    "same everywhere", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same everywhere")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,7 +15,7 @@ from models.canvas.framing import MOUTH, Framing, framed
 from models.fit.geometry import rotation
 from models.morphable.builtin import builtin
 
-__all__ = ["MOUTH_BOX", "mouth_box", "places", "projected", "stretches"]
+__all__ = ["MOUTH_BOX", "mouth_box", "mouth_in", "places", "projected", "stretches"]
 
 # On the neutral face, millimetres: between mouth and chin, where the canvas has its middle.
 _MIDDLE = (0.0, 42.0, -8.0)
@@ -30,6 +30,16 @@ def mouth_box(side: int) -> tuple[slice, slice]:
     """Rows and columns of a canvas around the mouth."""
     left, top, right, bottom = (round(share * side) for share in MOUTH_BOX)
     return slice(top, bottom), slice(left, right)
+
+
+def mouth_in(framing: Framing, side: int) -> tuple[slice, slice]:
+    """Rows and columns around the mouth of a canvas that is framed so."""
+    rows, columns = framing.box(side)
+    inner, beside = mouth_box(rows.stop - rows.start)
+    return (
+        slice(rows.start + inner.start, rows.start + inner.stop),
+        slice(columns.start + beside.start, columns.start + beside.stop),
+    )
 
 
 def projected(points: Tensor, turn: Tensor, translation: Tensor, camera: Tensor) -> Tensor:

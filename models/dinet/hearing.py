@@ -1,14 +1,13 @@
 """What DINet is told to say, five rows for a frame: the mouth's shape by an ear, or symbols of the sound.
 
-In training an ear's mistakes are made up: what the fit saw is right, what is heard at dubbing never quite.
-Called by `training`, `painter` and `method`.
+Called by `material`, `painter` and `method`.
 
-Shape suffixes: N rows of a bundle, B frames, L frames of a window, n rows of a stream, E coefficients.
+Shape suffixes: n rows of a stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -16,41 +15,17 @@ from torch import Tensor
 from models.acoustic.symbols import SPACE
 from models.methods import Motion, Sound
 
-__all__ = ["AROUND", "SYMBOLS", "evened", "heard_windows", "listen_symbols", "misheard", "silent_symbols"]
+__all__ = ["AROUND", "SYMBOLS", "evened", "listen_symbols", "silent_symbols"]
 
 AROUND = 2  # rows to each side of a frame's own
 SYMBOLS = 29
 _SURE, _UNIT = 8.0, 4.0  # log-probabilities about their middle, in the unit that networks like
 _UNHEARD = -12.0
-_WAVE_ROWS = 4  # a radian of a mistake that comes and goes: once a second
 
 
 def evened(symbols: Tensor) -> Tensor:
     """Log-probabilities as numbers around zero."""
     return (symbols.float().clamp(min=-20) + _SURE) / _UNIT
-
-
-def misheard(around: Tensor, spread: Tensor, noise: float, wavering: float, draw: torch.Generator) -> Tensor:
-    """Expressions (B, L, 5, E) as an ear would have them; `spread` (E,) is the material's deviation.
-
-    A mistake holds for the whole window, and another one comes and goes within it.
-    """
-    count, length, near, wide = around.shape
-    steady = torch.randn(count, 1, 1, wide, generator=draw)
-    ends = torch.randn(count, 2, wide, generator=draw)
-    # Row k of frame f is row f + k of the window: neighbours are told the same of the same moment.
-    at = (torch.arange(length)[:, None] + torch.arange(near)).float() / _WAVE_ROWS
-    slow = ends[:, :1, None] * torch.cos(at)[..., None] + ends[:, 1:, None] * torch.sin(at)[..., None]
-    return around + (noise * steady + wavering * slow) * spread
-
-
-def heard_windows(sound: Tensor, rows: Tensor, runs: Sequence[tuple[int, int]]) -> Tensor:
-    """Symbols (..., 5, 29) around rows (...) of a bundle's sound (N, 2, 111); a run's ends hold on."""
-    edges = torch.tensor(sorted(runs), dtype=torch.int64)
-    own = edges[torch.searchsorted(edges[:, 0].contiguous(), rows.contiguous(), right=True) - 1]
-    at = rows[..., None] + torch.arange(-AROUND, AROUND + 1)
-    at = torch.minimum(torch.maximum(at, own[..., :1]), own[..., 1:] - 1)
-    return evened(sound[at][..., :SYMBOLS].mean(-2))
 
 
 def silent_symbols() -> Tensor:

@@ -16,7 +16,7 @@ from models.dinet.config import Losses
 from models.dinet.picture import hole, mouth
 from models.losses import Perception, ssim, weighted_l1
 
-__all__ = ["drawing", "fooled", "judged", "told_apart"]
+__all__ = ["drawing", "fooled", "told_apart"]
 
 
 def fooled(made: Tensor) -> Tensor:
@@ -57,10 +57,3 @@ def _weight(pictures: Tensor, weights: Losses) -> Tensor:
     for box, matters in ((hole(side), 1.0), (mouth(side), weights.mouth)):
         out[..., *box] = matters
     return out
-
-
-def judged(made: Tensor, true: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixel distance where the picture was hidden, and structural similarity of the mouth, of each (N,)."""
-    away = ((made - true).abs() * hidden).flatten(1).sum(1) / (3 * hidden.flatten(1).sum(1)).clamp(min=1)
-    at = mouth(made.shape[-2])
-    return away, ssim(made[..., *at], true[..., *at]).flatten(1).mean(1)

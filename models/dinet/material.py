@@ -14,13 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.canvas.variety import varieties
 from models.dinet.config import Course, DINetConfig
-from models.dinet.hearing import heard_windows, misheard
+from models.dinet.hearing import evened
 from models.dinet.picture import columns
 from models.dinet.references import References, rows_of, windows_of
-from models.sync import sound_windows
+from models.sync import in_pace, sound_windows
 from models.sync.sight import FRAMES
 from models.training.bundle import HELD_OUT, TRAIN, Bundle
+from models.training.mishearing import misheard, misplaced, spread_of
 
 __all__ = ["Material", "arrays_of", "scored"]
 
@@ -30,8 +32,8 @@ _JUDGED = 64  # held-out frames that are looked at
 
 def arrays_of(config: DINetConfig, course: Course) -> tuple[str, ...]:
     """What a course's bundle must hold."""
-    told = ("around",) if config.hearing == "ear" else ("sound",)
-    heard = ("sound",) if scored(config, course) and "sound" not in told else ()
+    told = ("around",) if config.hearing == "ear" else ("symbols",)
+    heard = ("sound",) if scored(config, course) else ()
     return ("target", "mask", *told, *heard, "key", "turn", "sharp")
 
 
@@ -50,37 +52,37 @@ class Material:
             raise ValueError(f"{bundle.path}: canvases of {side} pixels, not {course.side}")
         self.bundle, self.config, self.course = bundle, config, course
         self.runs = {split: bundle.segments(split) for split in (TRAIN, HELD_OUT)}
-        self.windows = {split: windows_of(runs, course.window) for split, runs in self.runs.items()}
-        if not len(self.windows[TRAIN]):
-            raise ValueError(f"{bundle.path}: no run of {course.window} frames to train on")
         self.references = References(bundle, config.apart)
-        wanted = arrays_of(config, course)
-        heard = bundle.tensor("sound").float() if "sound" in wanted else torch.zeros(0)
-        self.sound = torch.nan_to_num(heard)
-        self.spread = self._spread() if config.hearing == "ear" else torch.zeros(0)
-
-    def _spread(self) -> Tensor:
-        """(64,) of expressions, about the mean of whoever has them."""
-        rows = self.bundle.rows(TRAIN)
-        said = np.nan_to_num(np.asarray(self.bundle["around"][rows, 2], np.float32))
-        who = self.references.speaker[rows]
-        for one in np.unique(who):
-            said[who == one] -= said[who == one].mean(0)
-        return torch.from_numpy(said.std(0))
+        self.windows = {
+            split: self.references.shown(windows_of(runs, course.window), course.window)
+            for split, runs in self.runs.items()
+        }
+        if not len(self.windows[TRAIN]):
+            what = f"no run of {course.window} frames to train on"
+            raise ValueError(f"{bundle.path}: {what}, with others {config.apart} frames away")
+        self.scored = scored(config, course) and in_pace(bundle)
+        self.sound = torch.nan_to_num(bundle.tensor("sound").float()) if self.scored else torch.zeros(0)
+        self.spread = spread_of(bundle) if config.hearing == "ear" else torch.zeros(0)
 
     def some(self, count: int, draw: torch.Generator) -> dict[str, Tensor]:
         """A batch by chance."""
         windows = self.windows[TRAIN]
         picked = windows[torch.randint(len(windows), (count,), generator=draw).numpy()]
         first, length = picked[:, 0], self.course.window
-        told = _shifted(picked, self.config.shifted, draw)
         shown = self.references.some(first, first + length - 1, draw)
-        out = self._read(first, told, shown, TRAIN)
+        out = self._read(first, shown, TRAIN)
         if self.config.hearing == "ear":
-            wrong = (self.config.noise, self.config.wavering)
-            out["told"] = misheard(out["told"], self.spread, *wrong, draw)
-        out["light"] = self._light(count, draw)
+            out["told"] = self._misheard(picked, draw)
+        # A person's own mouth is where it is.
+        share = self.config.kneaded if "speaker" in self.bundle else 0.0
+        out |= varieties(count, self.config.light, share, draw)
         return out
+
+    def _misheard(self, windows: I64, draw: torch.Generator) -> Tensor:
+        """What is told in windows (B, 3) as an ear would have it."""
+        first = misplaced(*windows.T, self.config.shifted, draw)
+        wrong = (self.config.noise, self.config.wavering)
+        return misheard(self._told(rows_of(first, self.course.window)), self.spread, *wrong, draw)
 
     def held_out(self, at_once: int) -> Iterator[dict[str, Tensor]]:
         """Batches without chance; none where nothing is held out."""
@@ -90,41 +92,23 @@ class Material:
         for at in range(0, len(first), at_once):
             own = first[at : at + at_once]
             shown = self.references.fixed(own, own + self.course.window - 1)
-            out = self._read(own, own, shown, HELD_OUT)
-            out["light"] = self._light(len(own), None)
-            yield out
+            yield self._read(own, shown, HELD_OUT)
 
-    def _read(self, first: I64, told: I64, shown: I64, split: str) -> dict[str, Tensor]:
-        """Windows that begin at `first` (B,), what is said in those that begin at `told` (B,)."""
+    def _read(self, first: I64, shown: I64, split: str) -> dict[str, Tensor]:
+        """Windows that begin at `first` (B,)."""
         rows, bundle = rows_of(first, self.course.window), self.bundle
         across = columns(self.course.side)
         out = {
             "target": bundle.tensor("target", rows.numpy())[..., across, :].contiguous(),
             "mask": bundle.tensor("mask", rows.numpy()),
             "references": bundle.tensor("target", shown)[..., across, :].contiguous(),
-            "told": self._told(rows_of(told, self.course.window), split),
+            "told": self._told(rows),
         }
-        if scored(self.config, self.course):
+        if self.scored:
             out["heard"] = sound_windows(self.sound, torch.from_numpy(first), self.runs[split])
         return out
 
-    def _told(self, rows: Tensor, split: str) -> Tensor:
+    def _told(self, rows: Tensor) -> Tensor:
         if self.config.hearing == "ear":
             return torch.nan_to_num(self.bundle.tensor("around", rows.numpy()).float())
-        return heard_windows(self.sound, rows, self.runs[split])
-
-    def _light(self, count: int, draw: torch.Generator | None) -> Tensor:
-        """Gains and offsets (B, 2, 3) of colours: one light for a frame and all its references."""
-        out = torch.tensor([[1.0], [0.0]]).repeat(count, 1, 3)
-        if draw is not None and self.config.light > 0:
-            own = torch.randn(count, 2, 3, generator=draw) + torch.randn(count, 2, 1, generator=draw)
-            out = out + self.config.light * own * torch.tensor([[1.0], [0.4]])
-        return out
-
-
-def _shifted(windows: I64, share: float, draw: torch.Generator) -> I64:
-    """First rows (B,) of what is told: of a share of windows that of the frame before or after."""
-    step = torch.randint(0, 2, (len(windows),), generator=draw) * 2 - 1
-    moved = torch.rand(len(windows), generator=draw) < share
-    told = windows[:, 0] + (step * moved).numpy()
-    return np.clip(told, windows[:, 1], windows[:, 2])
+        return evened(self.bundle.tensor("symbols", rows.numpy()))

@@ -20,7 +20,8 @@ from torch.nn import functional
 from models.dinet.adaat import AdaAT
 from models.dinet.blocks import Down, Res, Same, Up, averaged
 from models.dinet.config import Widths
-from models.dinet.variants import Attention, Flow, Still
+from models.dinet.variants import Attention, Flow, Unmoved
+from models.networks.norms import Still
 
 __all__ = ["REFERENCES", "Drawer", "Remembered"]
 
@@ -38,13 +39,13 @@ class Remembered(NamedTuple):
         return Remembered(*(part.repeat_interleave(frames, 0) for part in self))
 
 
-class Drawer(nn.Module):
+class Drawer(Still):
     """DINet itself. Pictures are 0 to 1, a hole is 0."""
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
         w, both = widths, 2 * widths.code
-        self.widths, self.steady = widths, False
+        self.widths = widths
         self.source = _encoder(3, w)
         self.reference = _encoder(3 * REFERENCES, w)
         self.align = _aligner(w)
@@ -54,15 +55,6 @@ class Drawer(nn.Module):
         told = both if w.told else 0
         self.after = nn.ModuleList(Res(w.deep, w.norm, code=told) for _ in range(w.after))
         self.decoder = _Decoder(w, told)
-
-    def train(self, mode: bool = True) -> Drawer:
-        """Where `steady` is set, norms go on using what they have counted: a person's batches are small."""
-        super().train(mode)
-        if self.steady:
-            for module in self.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
-        return self
 
     def remember(self, references: Tensor) -> Remembered:
         """Sets (A, R, 3, H, W)."""
@@ -145,7 +137,7 @@ def _listener(w: Widths) -> nn.Sequential:
 def _warp(w: Widths) -> nn.Module:
     both = 2 * w.code
     if not w.deform:
-        return Still()
+        return Unmoved()
     if w.warp == "adaat":
         return AdaAT(w.deep, both, w.compat)
     if w.warp == "attention":

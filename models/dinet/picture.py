@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from models.canvas.framing import TALL
 from models.canvas.mask import wider
-from models.canvas.places import mouth_box
+from models.canvas.places import mouth_in
 
 __all__ = ["columns", "crop", "hidden", "hole", "mouth", "opened", "shown", "squared"]
 
@@ -59,12 +59,9 @@ def hole(side: int) -> tuple[slice, slice]:
 
 def mouth(side: int) -> tuple[slice, slice]:
     """Rows and columns of a crop around the lips."""
-    rows, across = hole(side)
-    inner, beside = mouth_box(rows.stop - rows.start)
-    return (
-        slice(rows.start + inner.start, rows.start + inner.stop),
-        slice(across.start + beside.start, across.start + beside.stop),
-    )
+    rows, across = mouth_in(TALL, side)
+    left = columns(side).start
+    return rows, slice(across.start - left, across.stop - left)
 
 
 def squared(crops: Tensor) -> Tensor:

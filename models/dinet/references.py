@@ -23,6 +23,7 @@ from models.training.bundle import HELD_OUT, TRAIN, Bundle
 __all__ = ["References", "rows_of", "windows_of"]
 
 I64 = NDArray[np.int64]
+_NEVER = np.iinfo(np.int64).max
 _MOST = 4000  # rows of a person among which the referees look
 
 
@@ -31,9 +32,7 @@ class References:
 
     def __init__(self, bundle: Bundle, apart: int) -> None:
         self._apart = apart
-        count = len(bundle["turn"])
-        speaker = bundle["speaker"] if "speaker" in bundle else np.zeros(count, np.int32)
-        self.speaker = np.asarray(speaker)
+        self.speaker = bundle.speakers()
         self._opening = opening_of_keys(bundle.tensor("key").float()).numpy()
         self._sharp, self._turn = np.asarray(bundle["sharp"]), np.asarray(bundle["turn"])
         self._own = self._by_speaker(bundle)
@@ -50,6 +49,13 @@ class References:
             mine = mine[seen]
             out[who] = mine[np.argsort(self._opening[mine], kind="stable")]
         return out
+
+    def shown(self, windows: I64, length: int) -> I64:
+        """Those of windows (n, 3) of so many frames for whom others are far enough away."""
+        edges = {who: (mine.min(initial=_NEVER), mine.max(initial=-1)) for who, mine in self._own.items()}
+        low, high = np.array([edges[who] for who in self.speaker[windows[:, 0]].tolist()]).reshape(-1, 2).T
+        first, last = windows[:, 0], windows[:, 0] + length - 1
+        return windows[(low <= first - self._apart) | (high >= last + self._apart)]
 
     def some(self, first: I64, last: I64, draw: torch.Generator) -> I64:
         """(B, R) for windows [first, last]: one by chance out of each fifth of the person's openings."""
@@ -76,11 +82,7 @@ class References:
 
     def _away(self, first: int, last: int) -> I64:
         mine = self._own[int(self.speaker[first])]
-        far = mine[(mine <= first - self._apart) | (mine >= last + self._apart)]
-        if not len(far):
-            what = f"no frame of this person is {self._apart} frames away from another: film for longer"
-            raise ValueError(what)
-        return far
+        return mine[(mine <= first - self._apart) | (mine >= last + self._apart)]
 
     def _chosen(self, rows: I64) -> I64:
         rows = rows[:: max(len(rows) // _MOST, 1)]

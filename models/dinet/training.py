@@ -15,17 +15,18 @@ from torch import Tensor, nn
 
 from models.canvas.framing import TALL
 from models.canvas.mask import GUARD
+from models.canvas.variety import varied
 from models.dinet.config import Course, DINetConfig
 from models.dinet.critics import Critic
-from models.dinet.losses import drawing, fooled, judged, told_apart
-from models.dinet.material import Material, scored
+from models.dinet.losses import drawing, fooled, told_apart
+from models.dinet.material import Material
 from models.dinet.network import Drawer
-from models.dinet.picture import crop, hidden, shown, squared
-from models.losses import Perception
+from models.dinet.picture import crop, hidden, mouth, shown, squared
+from models.losses import Perception, likeness
 from models.losses.vgg import perception_of
 from models.methods import Turn
 from models.morphable.mouth_shape import MouthShape
-from models.sync import SyncNet, load_expert, sync_loss
+from models.sync import load_expert, sync_loss
 from models.training import Bundle, Plan, device_of, load_network
 from models.training.teachers import teacher_of
 
@@ -44,7 +45,8 @@ class DrawerTrainee:
         self, course: Course, config: DINetConfig, bundle: Bundle, start: Mapping[str, Tensor] | None
     ) -> None:
         self.config, self.course = config, course
-        self.personal = "speaker" not in bundle and course.own is not None
+        # Without anything to start from a person's own training is one like any other.
+        self.personal = bool(start) and "speaker" not in bundle and course.own is not None
         plan: Plan = course.own if self.personal and course.own is not None else course.plan
         self.plan = bundle.plan(plan)
         self.material = Material(bundle, config, course)
@@ -55,10 +57,10 @@ class DrawerTrainee:
         if start:
             own = {name: value for name, value in start.items() if name.startswith(f"{NETWORK}/")}
             load_network(self.drawer, NETWORK, own)
-        self.drawer.steady = self.personal
+        self.drawer.still = self.personal
         self.networks: Mapping[str, nn.Module] = {NETWORK: self.drawer, **self.critics}
         self.shape = MouthShape()
-        self.expert = self._expert(bundle)
+        self.expert = load_expert(teacher_of(bundle, "sync")) if self.material.scored else None
         self.helpers: Mapping[str, nn.Module] = {
             "perception": perception_of(bundle.about.recipe),
             "shape": self.shape,
@@ -73,11 +75,6 @@ class DrawerTrainee:
         if length > 1:
             out["clip_critic"] = Critic(3 * length, weights.critics)
         return out
-
-    def _expert(self, bundle: Bundle) -> SyncNet | None:
-        if not scored(self.config, self.course):
-            return None
-        return load_expert(teacher_of(bundle, "sync"))
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         rate = self.course.own_rate if self.personal else self.course.rate
@@ -118,13 +115,17 @@ class DrawerTrainee:
 
     def _truth(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Crops (N, 3, S, W) in their light, and what of them is hidden (N, 1, S, W)."""
-        true = _lit(crop(batch["target"]), batch["light"]).flatten(0, 1)
+        true = self._varied(batch["target"], batch).flatten(0, 1)
         return true, hidden(batch["mask"].flatten(0, 1), GUARD)
+
+    def _varied(self, pictures: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Pictures (B, n, S, W, 3) as (B, n, 3, S, W) of 0 to 1, in their sample's light and shape."""
+        return varied(crop(pictures), batch, mouth(self.course.side))
 
     def _draw(self, true: Tensor, hole: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         told = batch["told"].flatten(0, 1)
         told = self.shape(told) if self.config.hearing == "ear" else told.float()
-        kept = self.drawer.remember(_lit(crop(batch["references"]), batch["light"]))
+        kept = self.drawer.remember(self._varied(batch["references"], batch))
         return self.drawer(shown(true, hole), told, kept.repeated(batch["target"].shape[1]))
 
     def _scores(self, pictures: Tensor) -> dict[str, Tensor]:
@@ -147,21 +148,22 @@ class DrawerTrainee:
     def judge(self) -> dict[str, float]:
         """On held-out frames, evenly spread, each from the frames that would be chosen at dubbing."""
         device = device_of(self.drawer)
-        pixels, alike = [], []
+        pixels, alike, apart = [], [], []
         for batch in self.material.held_out(_AT_ONCE):
             batch = {name: value.to(device) for name, value in batch.items()}
             true, hole = self._truth(batch)
             made = self._draw(true, hole, batch).float()
-            away, same = judged(2 * made - 1, 2 * true - 1, hole)
+            away, same = likeness(2 * made - 1, 2 * true - 1, hole, mouth(made.shape[-2]))
             pixels.append(away)
             alike.append(same)
+            if self.expert is not None:
+                apart.append(self._in_step(2 * made - 1, batch["heard"]))
         if not pixels:
             return {}
         l1, structure = torch.cat(pixels).mean().item(), torch.cat(alike).mean().item()
-        return {"loss": l1 + (1 - structure), "pixels": l1, "mouth_ssim": structure}
-
-
-def _lit(pictures: Tensor, light: Tensor) -> Tensor:
-    """Pictures (B, n, 3, S, W) of 0 to 1 with gains and offsets (B, 2, 3) of their colours."""
-    gain, offset = light[:, None, :, :, None, None].unbind(2)
-    return (pictures * gain + offset).clamp(0, 1)
+        told = {"loss": 2 * l1 + (1 - structure), "pixels": l1, "mouth_ssim": structure}
+        if apart:
+            # Or else what is kept would be blind to what the expert taught.
+            told["sync"] = torch.stack(apart).mean().item()
+            told["loss"] += self.config.losses.sync * told["sync"]
+        return told

@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from models.dinet.blocks import Same
 
-__all__ = ["Attention", "Flow", "Still"]
+__all__ = ["Attention", "Flow", "Unmoved"]
 
 
-class Still(nn.Module):
+class Unmoved(nn.Module):
     """Features stay where they are."""
 
     def forward(self, features: Tensor, source: Tensor, code: Tensor) -> Tensor:

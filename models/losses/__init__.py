@@ -2,6 +2,6 @@
 
 from models.losses.adversarial import fooled, told_apart
 from models.losses.perceptual import Perception
-from models.losses.pictures import psnr, ssim, weighted_l1
+from models.losses.pictures import likeness, psnr, ssim, weighted_l1
 
-__all__ = ["Perception", "fooled", "psnr", "ssim", "told_apart", "weighted_l1"]
+__all__ = ["Perception", "fooled", "likeness", "psnr", "ssim", "told_apart", "weighted_l1"]

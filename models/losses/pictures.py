@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["psnr", "ssim", "weighted_l1"]
+__all__ = ["likeness", "psnr", "ssim", "weighted_l1"]
 
 _SIGMA, _REACH = 1.5, 5
 
@@ -39,6 +39,16 @@ def ssim(a: Tensor, b: Tensor, span: float = 2.0) -> Tensor:
         both = around(a * b) - one * two
     c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
     return ((2 * one * two + c1) * (2 * both + c2)) / ((one**2 + two**2 + c1) * (spread_a + spread_b + c2))
+
+
+def likeness(made: Tensor, true: Tensor, hidden: Tensor, mouth: tuple[slice, slice]) -> tuple[Tensor, Tensor]:
+    """Mean distance of what was hidden (B, 1, H, W), of 0 to 1, and structural similarity of the mouth, (B,).
+
+    Values are -1 to 1.
+    """
+    away = ((made - true).abs() / 2 * hidden).flatten(1).sum(1)
+    away = away / (made.shape[1] * hidden.flatten(1).sum(1)).clamp(min=1)
+    return away, ssim(made[..., *mouth], true[..., *mouth]).flatten(1).mean(1)
 
 
 def psnr(a: Tensor, b: Tensor, weight: Tensor | None = None, span: float = 2.0) -> Tensor:

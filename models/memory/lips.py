@@ -105,10 +105,12 @@ class AudioLipMemory(nn.Module):
         # As when judging: filling is no step that statistics are to follow.
         lips = (linear(features).float() - level.middle) / level.spread.clamp(min=_LEAST_SPREAD)
         middles, which = centres(lips, len(self.values), seed)
-        self.values[: len(middles)] = middles
+        # A key of zeros would have no direction, and a gradient without bounds.
+        own = torch.bincount(which, minlength=len(middles)) > 0
+        self.values[: len(middles)][own] = middles[own]
         asked = functional.normalize(self.ask(heard).float(), dim=1)
         sums = torch.zeros_like(middles).index_add_(0, which, asked)
-        self.keys[: len(middles)] = functional.normalize(sums, dim=1) * lips.norm(dim=1).mean()
+        self.keys[: len(middles)][own] = functional.normalize(sums[own], dim=1) * lips.norm(dim=1).mean()
 
     @torch.no_grad()
     def used(self, address: Tensor) -> float:

@@ -10,6 +10,6 @@ Trained as methods are (`models.sync.method`), by nobody dubbed with.
 
 from models.sync.losses import sync_loss
 from models.sync.network import SyncNet, load_expert
-from models.sync.sight import mouths_of, sound_windows
+from models.sync.sight import in_pace, mouths_of, sound_windows
 
-__all__ = ["SyncNet", "load_expert", "mouths_of", "sound_windows", "sync_loss"]
+__all__ = ["SyncNet", "in_pace", "load_expert", "mouths_of", "sound_windows", "sync_loss"]

@@ -15,13 +15,20 @@ from torch.nn import functional
 
 from models.canvas.framing import Framing, mouth_canvas
 from models.canvas.places import mouth_box
+from models.training.bundle import Bundle
 
-__all__ = ["BEFORE", "FRAMES", "ROWS", "SIDE", "mouths_of", "sound_windows"]
+__all__ = ["BEFORE", "FRAMES", "ROWS", "SIDE", "in_pace", "mouths_of", "sound_windows"]
 
 SIDE = 48
 FRAMES = 5  # that are seen together
 BEFORE = 4  # rows of sound before the first of them, and after the last
 ROWS = FRAMES + 2 * BEFORE
+_RATE, _OFF = 25.0, 0.02
+
+
+def in_pace(bundle: Bundle) -> bool:
+    """Whether its rows pass as fast as those that the expert knows; faster mouths would seem out of step."""
+    return all(abs(one.rate / _RATE - 1) <= _OFF for one in bundle.about.segments)
 
 
 def mouths_of(pictures: Tensor, framing: Framing) -> Tensor:

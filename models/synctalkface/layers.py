@@ -6,12 +6,11 @@ Without norms they are begun so that a deep stack neither fades nor grows, and s
 from __future__ import annotations
 
 import math
-from typing import Self
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Conv", "Grow", "Same", "Still", "pixels_apart"]
+__all__ = ["Conv", "Grow", "Same", "pixels_apart"]
 
 _SLOPE = 0.1
 _FAINT = 0.3  # what residual layers add at the start, without norms
@@ -22,20 +21,6 @@ Pair = int | tuple[int, int]
 def pixels_apart(pictures: Tensor, factor: int) -> Tensor:
     """(N, C, S, S) to (N, C f^2, S / f, S / f)."""
     return functional.pixel_unshuffle(pictures, factor) if factor > 1 else pictures
-
-
-class Still(nn.Module):
-    """A network whose norms may stand still: a few frames of one person would only spoil them."""
-
-    still = False
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self.still:
-            for part in self.modules():
-                if isinstance(part, nn.BatchNorm2d):
-                    part.eval()
-        return self
 
 
 def _begun(conv: nn.Conv2d | nn.ConvTranspose2d, inputs: float, gain: float) -> None:

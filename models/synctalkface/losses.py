@@ -10,30 +10,23 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from models.canvas.framing import FACE, mouth_canvas
-from models.canvas.places import mouth_box
+from models.canvas.framing import FACE, MOUTH
+from models.canvas.places import mouth_in
 from models.losses import Perception, ssim, weighted_l1
 from models.synctalkface.config import TalkerConfig
 
-__all__ = ["alike", "attention", "blacked", "drawing", "half", "judged", "of_mouth", "passed", "telling"]
+__all__ = ["alike", "attention", "blacked", "drawing", "half", "mouth_of", "passed", "telling"]
 
 
-def _canvas(pictures: Tensor, config: TalkerConfig) -> Tensor:
-    """The mouth's canvas; a view."""
-    return pictures if config.draws == "mouth" else mouth_canvas(pictures, FACE)
-
-
-def of_mouth(pictures: Tensor, config: TalkerConfig) -> Tensor:
-    """The part of drawn pictures that is the mouth; a view."""
-    canvas = _canvas(pictures, config)
-    rows, columns = mouth_box(canvas.shape[-1])
-    return canvas[..., rows, columns]
+def mouth_of(side: int, config: TalkerConfig) -> tuple[slice, slice]:
+    """Rows and columns of drawn pictures (N, 3, s, s) that are the mouth."""
+    return mouth_in(MOUTH if config.draws == "mouth" else FACE, side)
 
 
 def attention(hidden: Tensor, config: TalkerConfig) -> Tensor:
     """How much pixels (N, 1, s, s) matter."""
     weight = config.around + (1 - config.around) * hidden
-    of_mouth(weight, config).mul_(config.mouth)
+    weight[..., *mouth_of(hidden.shape[-1], config)] *= config.mouth
     return weight
 
 
@@ -48,7 +41,8 @@ def drawing(
         told["features"] = perception(made, true, weight)
         told["loss"] = told["loss"] + config.weight_features * told["features"]
     if config.weight_structure > 0:
-        told["structure"] = 1 - ssim(of_mouth(made, config), of_mouth(true, config)).mean()
+        mouth = mouth_of(made.shape[-1], config)
+        told["structure"] = 1 - ssim(made[..., *mouth], true[..., *mouth]).mean()
         told["loss"] = told["loss"] + config.weight_structure * told["structure"]
     return told
 
@@ -84,14 +78,6 @@ def telling(real: Tensor, made: Tensor) -> dict[str, Tensor]:
         "real": (real > 0).float().mean(),
         "made": (made > 0).float().mean(),
     }
-
-
-def judged(made: Tensor, true: Tensor, hidden: Tensor, config: TalkerConfig) -> tuple[Tensor, Tensor]:
-    """Distance of what is hidden, 0 to 1, and structural similarity of the mouth, of each picture (N,)."""
-    away = ((made - true).abs() / 2 * hidden).flatten(1).sum(1)
-    away = away / (3 * hidden.flatten(1).sum(1)).clamp(min=1)
-    same = ssim(of_mouth(made, config), of_mouth(true, config)).flatten(1).mean(1)
-    return away, same
 
 
 def blacked(windows: Tensor, config: TalkerConfig) -> Tensor:

@@ -17,8 +17,9 @@ from torch.nn import functional
 from models.canvas.framing import FACE
 from models.networks import PatchDiscriminator
 from models.networks.blocks import Residual
+from models.networks.norms import Still
 from models.synctalkface.config import FRAMES, TalkerConfig
-from models.synctalkface.layers import Conv, Grow, Same, Still, pixels_apart
+from models.synctalkface.layers import Conv, Grow, Same, pixels_apart
 
 __all__ = ["Critic", "Decoder", "Ear", "FaceEncoder", "LipEncoder", "MelEncoder", "hearing", "judging"]
 

@@ -8,18 +8,18 @@ Shape legend: B windows of five frames, N rows of the bundle, S canvas.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from models.canvas.referees import chosen
+from models.canvas.variety import varieties
 from models.morphable.mouth_shape import opening_of_keys
 from models.sync import sound_windows
 from models.synctalkface.config import FRAMES, TalkerConfig
 from models.training import HELD_OUT, TRAIN, Bundle
+from models.training.mishearing import misheard, misplaced, spread_of
 
 __all__ = ["HEARD", "Windows"]
 
@@ -27,7 +27,6 @@ HEARD = {"ear": "around", "mel": "mels"}  # what a configuration hears, by its a
 _BESIDE = FRAMES // 2
 _SPREADS = (0, 0, 2, 4, 8)  # pixels of 128 that a batch hides beyond the mask and its guard
 _SURE = 0.5  # share of windows whose reference is the frame that stands for the person at dubbing
-_MOST = 20_000  # rows that tell how much expressions vary
 
 
 class Windows:
@@ -35,11 +34,11 @@ class Windows:
 
     def __init__(self, config: TalkerConfig, bundle: Bundle) -> None:
         self.config, self.bundle = config, bundle
-        self.runs = {split: _long(bundle.segments(split)) for split in (TRAIN, HELD_OUT)}
-        self.speaker = _speakers(bundle)
+        self.speaker = bundle.speakers()
         self.people = {split: self._people(split) for split in (TRAIN, HELD_OUT)}
+        self.runs = {split: self._runs(split) for split in (TRAIN, HELD_OUT)}
         self.heard = HEARD[config.hearing]
-        self.deviation = self._deviation()
+        self.deviation = spread_of(bundle) if self.heard == "around" else torch.zeros(0)
         self._usual: dict[tuple[int, str], int] = {}
         self._sounds: Tensor | None = None
 
@@ -47,16 +46,17 @@ class Windows:
         rows = self.bundle.rows(split)
         return {int(who): rows[self.speaker[rows] == who] for who in np.unique(self.speaker[rows])}
 
-    def _deviation(self) -> Tensor:
-        """(64,) of expressions, each about its person's mean; nothing where no expression is heard."""
-        if self.heard != "around":
-            return torch.zeros(0)
-        rows = self.bundle.rows(TRAIN)
-        rows = rows[:: max(len(rows) // _MOST, 1)]
-        told = torch.nan_to_num(torch.from_numpy(self.bundle["around"][rows, 2].astype(np.float32)))
-        away = [told[self.speaker[rows] == who] for who in self.people[TRAIN]]
-        away = [one - one.mean(0) for one in away if len(one)]
-        return torch.cat(away).std(0) if len(rows) > 1 else torch.zeros(told.shape[1])
+    def _runs(self, split: str) -> list[tuple[int, int]]:
+        """Those long enough for a window, of people of whom there is always a frame far enough away."""
+        enough = FRAMES + 2 * self.config.apart
+        return [
+            (start, stop)
+            for start, stop in self.bundle.segments(split)
+            if stop - start >= FRAMES and (split == HELD_OUT or self._count(start) >= enough)
+        ]
+
+    def _count(self, row: int) -> int:
+        return len(self.people[TRAIN][int(self.speaker[row])])
 
     def batch(
         self, count: int, lips: bool, sound: bool, draw: torch.Generator, singly: bool = False
@@ -70,11 +70,13 @@ class Windows:
         out = self.read(at, edges, np.array(references), lips, singly)
         out |= self._unlike(at, edges, draw, singly)
         if sound:
-            out["sound"] = self._sound(at, edges)
-        out["spread"] = torch.randint(len(_SPREADS), (1,), generator=draw).expand(count)
+            out["sound"] = self.sound(at, edges)
+        if self.config.hides == "mask":
+            out["spread"] = torch.randint(len(_SPREADS), (1,), generator=draw).repeat(count)
         out["flip"] = torch.rand(count, generator=draw) < self.config.mirrored
-        out["tint"] = torch.randn(count, 2, 3, generator=draw)
-        out["tint"] += torch.randn(count, 2, 1, generator=draw)
+        # A person's own mouth is where it is.
+        share = self.config.kneaded if "speaker" in self.bundle else 0.0
+        out |= varieties(count, self.config.light, share, draw)
         return out
 
     def read(
@@ -151,17 +153,14 @@ class Windows:
         """What the ear would make of it, in place of what was fitted."""
         if self.heard != "around":
             return {}
-        step = torch.randint(0, 2, (len(at),), generator=draw) * 2 - 1
-        moved = step * (torch.rand(len(at), generator=draw) < self.config.shifted)
-        rows = np.clip((at + moved.numpy())[:, None] + _frames(singly), edges[:, :1], edges[:, 1:] - 1)
-        told = torch.nan_to_num(self.bundle.tensor("around", rows).float())
-        away = torch.randn(2, len(at), told.shape[-1], generator=draw)
-        stays, drifts = self.config.noise * self.deviation * away
-        time = (torch.arange(FRAMES)[:, None] + torch.arange(FRAMES) - FRAMES + 1) / (FRAMES - 1)
-        time = time[torch.from_numpy(_frames(singly))]
-        return {"heard": told + stays[:, None, None] + drifts[:, None, None] * time[None, ..., None] / 2}
+        config = self.config
+        first = misplaced(at, edges[:, 0], edges[:, 1] - FRAMES, config.shifted, draw)
+        told = self.bundle.tensor("around", first[:, None] + _frames(singly)).float()
+        wrong = misheard(torch.nan_to_num(told), self.deviation, config.noise, config.wavering, draw)
+        return {"heard": wrong}
 
-    def _sound(self, at: NDArray[np.int64], edges: NDArray[np.int64]) -> Tensor:
+    def sound(self, at: NDArray[np.int64], edges: NDArray[np.int64]) -> Tensor:
+        """What is heard (B, 13, 2, 111) in windows that begin at rows `at` (B,) of runs `edges` (B, 2)."""
         if self._sounds is None:
             self._sounds = self.bundle.tensor("sound")
         runs = [(int(a), int(b)) for a, b in np.unique(edges, axis=0)]
@@ -171,12 +170,3 @@ class Windows:
 def _frames(singly: bool) -> NDArray[np.int64]:
     """Which frames of a window are drawn."""
     return np.array([FRAMES // 2]) if singly else np.arange(FRAMES)
-
-
-def _long(runs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    return [(start, stop) for start, stop in runs if stop - start >= FRAMES]
-
-
-def _speakers(bundle: Bundle) -> NDArray[np.int64]:
-    rows = len(bundle["target"])
-    return np.asarray(bundle["speaker"], np.int64) if "speaker" in bundle else np.zeros(rows, np.int64)

@@ -16,16 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.canvas.framing import FACE
 from models.canvas.mask import GUARD
-from models.losses import Perception
+from models.canvas.places import mouth_in
+from models.canvas.variety import varied
+from models.losses import Perception, likeness
 from models.losses.vgg import perception_of
 from models.memory.lips import aligned, stored
 from models.methods import Turn
 from models.networks.blocks import pictures_in
-from models.sync import SyncNet, load_expert, sync_loss
+from models.networks.norms import Still
+from models.sync import SyncNet, in_pace, load_expert, sync_loss
 from models.synctalkface.config import FRAMES, TalkerConfig
-from models.synctalkface.layers import Still
-from models.synctalkface.losses import alike, blacked, drawing, half, judged, passed, telling
+from models.synctalkface.losses import alike, blacked, drawing, half, mouth_of, passed, telling
 from models.synctalkface.network import LipEncoder, judging
 from models.synctalkface.sampling import HEARD, Windows
 from models.synctalkface.talker import Talker, hidden_on, part_drawn, shown
@@ -77,13 +80,14 @@ class TalkerTrainee:
         self.networks: Mapping[str, nn.Module] = networks
         helpers: dict[str, nn.Module] = {"perception": perception_of(bundle.about.recipe)}
         helpers["shape"] = self.talker.shape
-        if config.audio_visual:
+        if config.audio_visual and in_pace(bundle):
             helpers["expert"] = load_expert(teacher_of(bundle, "sync"))
         self.helpers: Mapping[str, nn.Module] = helpers
         self.averaged: tuple[str, ...] = tuple(name for name in self.networks if name != "critic")
         self.windows = Windows(config, bundle)
         if not self.windows.runs[TRAIN]:
-            raise ValueError(f"{bundle.path}: no run of {FRAMES} frames to train on")
+            what = f"no run of {FRAMES} frames to train on"
+            raise ValueError(f"{bundle.path}: {what}, with others {config.apart} frames away")
         self._made: tuple[Tensor, Tensor] | None = None
         self._settle(start, own)
 
@@ -138,7 +142,7 @@ class TalkerTrainee:
             true, made = (half(one, self.config) for one in self._made)
             return telling(self.critic(true), self.critic(made))
         scene = self._scene(batch)
-        lips = self._seen(scene.windows) if self.by_lips else None
+        lips = self.lips(scene.windows) if self.by_lips else None
         codes, told = self._codes(turn, scene, lips)
         made = self.talker.draw(torch.cat(codes), scene.inputs)
         paths = len(codes)
@@ -160,8 +164,8 @@ class TalkerTrainee:
 
     def _scene(self, batch: Mapping[str, Tensor]) -> _Scene:
         config = self.config
-        pictures = self._coloured(pictures_in(batch["target"]), batch)
-        reference = self._coloured(pictures_in(batch["reference"])[:, None], batch)
+        pictures = self._varied(pictures_in(batch["target"]), batch)
+        reference = self._varied(pictures_in(batch["reference"])[:, None], batch)
         frames = batch["heard"].shape[1]
         beside = (pictures.shape[1] - frames) // 2
         inner = pictures[:, beside : beside + frames].flatten(0, 1)
@@ -176,18 +180,11 @@ class TalkerTrainee:
         windows = blacked(part_drawn(pictures, config).transpose(1, 2), config)
         return _Scene(inputs, part_drawn(inner, config), part_drawn(hidden, config), heard, windows)
 
-    def _coloured(self, pictures: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-        """Windows (B, T, 3, S, S), mirrored, brighter or redder, each all alike; as they are for judging."""
-        if "tint" not in batch:
-            return pictures
-        pictures = torch.where(batch["flip"][:, None, None, None, None], pictures.flip(-1), pictures)
-        gain, shift = (batch["tint"] * self.config.tinted / 2).unbind(1)
-        return (pictures * (1 + gain[:, None, :, None, None]) + shift[:, None, :, None, None]).clamp(-1, 1)
-
-    def _seen(self, windows: Tensor) -> Tensor:
-        """Lip features (N, C), as the memory stores them."""
-        seen: Tensor = self.talker.memory.see(self.lips(windows))
-        return seen
+    def _varied(self, pictures: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+        """Windows (B, T, 3, S, S), mirrored and varied, each all alike; as they are for judging."""
+        if "flip" in batch:
+            pictures = torch.where(batch["flip"][:, None, None, None, None], pictures.flip(-1), pictures)
+        return varied(pictures, batch, mouth_in(FACE, pictures.shape[-1]), dark=-1.0)
 
     def _codes(self, turn: str, scene: _Scene, lips: Tensor | None) -> tuple[list[Tensor], dict[str, Tensor]]:
         """What the decoder is told on each path, the key path first; and what the memory is to learn."""
@@ -195,6 +192,7 @@ class TalkerTrainee:
         if lips is None:
             return [talker.told(heard)], {}
         memory = talker.memory
+        lips = memory.see(lips)
         if turn == "apart":
             # With the sound beside them lips would not be needed, and would learn to say nothing.
             return [
@@ -222,19 +220,22 @@ class TalkerTrainee:
     ) -> None:
         """What the expert hears, and what the lip encoder sees, of pictures (P N, 3, s, s)."""
         config = self.config
-        windows = made.reshape(-1, FRAMES, *made.shape[1:])
         if "expert" in self.helpers:
-            expert = self.helpers["expert"]
-            assert isinstance(expert, SyncNet)
-            sound = batch["sound"].repeat(paths, 1, 1, 1)
-            told["audio_visual"] = sync_loss(expert, windows, config.framing, sound)
+            told["audio_visual"] = self._out_of_step(made, batch["sound"].repeat(paths, 1, 1, 1))
             told["loss"] = told["loss"] + paths * config.weight_audio_visual * told["audio_visual"]
         if lips is not None and config.visual_visual:
-            memory = self.talker.memory
             middle = lips.reshape(-1, FRAMES, lips.shape[1])[:, FRAMES // 2].repeat(paths, 1)
+            windows = made.reshape(-1, FRAMES, *made.shape[1:])
             seen = blacked(windows.transpose(1, 2), config)
-            told["visual_visual"] = alike(nn.Sequential(self.lips, memory.see), seen, middle)
+            # Not as the memory has them: levelled, lips that move half as far would be the same.
+            told["visual_visual"] = alike(self.lips, seen, middle)
             told["loss"] = told["loss"] + paths * config.weight_visual_visual * told["visual_visual"]
+
+    def _out_of_step(self, made: Tensor, sound: Tensor) -> Tensor:
+        """What the expert says of windows of pictures (5 B, 3, s, s) and what is heard in them."""
+        expert = self.helpers["expert"]
+        assert isinstance(expert, SyncNet)
+        return sync_loss(expert, made.reshape(-1, FRAMES, *made.shape[1:]), self.config.framing, sound)
 
     @torch.no_grad()
     def _fill(self, device: torch.device) -> dict[str, Tensor]:
@@ -272,13 +273,19 @@ class TalkerTrainee:
         batch = self.windows.read(starts, edges, references, self.by_lips)
         scene = self._scene({name: value.to(device) for name, value in batch.items()})
         made = self.talker.draw(self.talker.told(scene.heard), scene.inputs).float()
-        pixels, structure = judged(made, scene.true, scene.hidden, self.config)
+        at = mouth_of(made.shape[-1], self.config)
+        pixels, structure = likeness(made, scene.true, scene.hidden, at)
         out = {"loss": 10 * pixels + (1 - structure), "pixels": pixels, "mouth_ssim": structure}
         out["address"] = self.talker.addresses(scene.heard)
+        if "expert" in self.helpers:
+            # Or else what is kept would date from before the expert was asked.
+            sound = self.windows.sound(starts, edges).to(device)
+            out["audio_visual"] = self._out_of_step(made, sound).expand(len(starts))
+            out["loss"] = out["loss"] + self.config.weight_audio_visual * out["audio_visual"][0]
         if self.by_lips:
-            lips = self.talker.memory.joined(scene.heard, self._seen(scene.windows))
+            lips = self.talker.memory.joined(scene.heard, self.talker.memory.see(self.lips(scene.windows)))
             seen = self.talker.draw(lips, scene.inputs).float()
-            out["lip_pixels"], out["lip_ssim"] = judged(seen, scene.true, scene.hidden, self.config)
+            out["lip_pixels"], out["lip_ssim"] = likeness(seen, scene.true, scene.hidden, at)
         return out
 
 

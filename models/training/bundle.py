@@ -129,6 +129,11 @@ class Bundle:
         runs = [np.arange(start, stop) for start, stop in self.segments(split)]
         return np.concatenate([np.zeros(0, np.int64), *runs]).astype(np.int64)
 
+    def speakers(self) -> NDArray[np.int64]:
+        """Whose each row is, by number; a person's own bundle is all of one."""
+        rows = max((one.stop for one in self.about.segments), default=0)
+        return np.asarray(self["speaker"] if "speaker" in self else np.zeros(rows), np.int64)
+
     def tensor(self, name: str, rows: Any = slice(None)) -> Tensor:
         """A copy of rows, as a tensor."""
         return torch.from_numpy(np.array(self.arrays[name][rows]))

@@ -48,7 +48,9 @@ class Place:
         }
         if self.device.type == "cpu":
             return part
-        return {name: value.pin_memory().to(self.device, non_blocking=True) for name, value in part.items()}
+        # What was expanded has one place for many rows, which pinning would write to many times.
+        whole = {name: value.contiguous() for name, value in part.items()}
+        return {name: value.pin_memory().to(self.device, non_blocking=True) for name, value in whole.items()}
 
     def agreed(self, *told: float) -> tuple[float, ...]:
         """What the leading process says; all must ask."""

@@ -213,7 +213,7 @@ def overfit(bundle: Bundle, steps: int) -> None:
     kept = [one._replace(stop=one.start + SHORT) for one in short[:CLIPS]]
     again: list[Segment] = [one._replace(split=HELD_OUT) for one in kept]
     bundle.about = replace(bundle.about, segments=(*kept, *again))
-    config = replace(config_of(bundle), noise=0.0, shifted=0.0, tinted=0.0, mirrored=0.0, critic="")
+    config = replace(config_of(bundle), noise=0.0, shifted=0.0, light=0.0, mirrored=0.0, critic="")
     trainee, judged = trained(bundle, replace(config, audio_visual="expert" in _taught(bundle)), steps)
     print(f"{len(kept)} clips of {SHORT} frames, {trainee.plan.steps} steps")
     print(f"key path {judged['pixels']:.4f}, lip path {judged['lip_pixels']:.4f} of a range of 1")
@@ -245,7 +245,7 @@ def _in_step(trainee: TalkerTrainee, bundle: Bundle, shift: int) -> float:
             continue
         edges = np.tile((start, stop), (len(at), 1))
         batch = trainee.windows.read(at, edges, trainee.windows.held_out_references(at), False)
-        sound = trainee.windows._sound(at + shift, edges)
+        sound = trainee.windows.sound(at + shift, edges)
         with torch.no_grad():
             scene = trainee._scene(batch)
             made = trainee.talker.draw(trainee.talker.told(scene.heard), scene.inputs).float()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.canvas.framing import TALL
 from models.dinet.config import DINetConfig, dinet_config
+from models.dinet.hearing import evened
 from models.dinet.method import DINet
 from models.dinet.training import DrawerTrainee
 from models.morphable.builtin import builtin
@@ -60,6 +61,7 @@ def rows(people: bool = True) -> dict[str, np.ndarray]:
         "mask": mask,
         "around": around,
         "sound": sound,
+        "symbols": sound[near][:, :, 0, :29],
         "key": key.reshape(count, 120),
         "turn": np.zeros((count, 3), np.float32),
         "sharp": np.ones(count, np.float32),
@@ -111,7 +113,6 @@ def test_it_learns_to_open_the_mouth_that_it_is_told(tmp_path: Path) -> None:
 def test_hidden_pixels_reach_neither_network_nor_references(tmp_path: Path) -> None:
     learner = trainee(bundle(tmp_path))
     batch = learner.batch(0, torch.Generator().manual_seed(1))
-    batch["light"] = torch.tensor([[1.0], [0.0]]).repeat(len(batch["light"]), 1, 3)
     true, hole = learner._truth(batch)
     assert 0.3 < hole.mean() < 0.7
     seen = torch.where(hole.bool(), 1 - true, true)
@@ -161,6 +162,37 @@ def test_a_person_starts_from_general_weights(tmp_path: Path) -> None:
     assert done.step == learner.plan.steps
 
 
+def test_a_person_without_general_weights_learns_all_of_it(tmp_path: Path) -> None:
+    learner = trainee(bundle(tmp_path, people=False))
+    course = CONFIG.courses[-1]
+    assert not learner.personal
+    assert learner.plan.steps == course.plan.steps
+    assert learner.optimisers()["drawer"].param_groups[0]["lr"] == course.rate
+
+
+def test_who_is_hardly_seen_is_left_out(tmp_path: Path) -> None:
+    """Others must be far enough away from each frame to be drawn from."""
+    made = bundle(tmp_path)
+    few = replace(made.about, segments=(made.about.segments[0], Segment("c", 60, 70, 25.0, TRAIN)))
+    made.about = few
+    starts = trainee(made).material.windows[TRAIN][:, 0]
+    assert len(starts)
+    assert starts.max() < FRAMES
+    made.about = replace(few, segments=few.segments[1:])
+    with pytest.raises(ValueError, match="frames away"):
+        trainee(made)
+
+
+def test_a_papers_ear_hears_what_is_there(tmp_path: Path) -> None:
+    """No mistakes are made up where sound itself is heard."""
+    config = replace(CONFIG, hearing="symbols", widths=replace(CONFIG.widths, heard=29))
+    made = bundle(tmp_path, config)
+    material, draw = trainee(made, config).material, torch.Generator().manual_seed(0)
+    told = {tuple(row) for row in evened(made.tensor("symbols")).flatten(1).tolist()}
+    batch = material.some(4, draw)
+    assert all(tuple(row) in told for row in batch["told"].flatten(0, 1).flatten(1).tolist())
+
+
 def test_somebody_tells_apart_from_their_time_on(tmp_path: Path) -> None:
     learner = trainee(bundle(tmp_path, steps=10))
     assert [turn.name for turn in learner.turns(4)] == ["draw"]
@@ -169,8 +201,11 @@ def test_somebody_tells_apart_from_their_time_on(tmp_path: Path) -> None:
 
 def test_norms_stand_still_for_a_person(tmp_path: Path) -> None:
     config = replace(CONFIG, widths=replace(CONFIG.widths, norm=True))
-    general, own = trainee(bundle(tmp_path, config), config), trainee(bundle(tmp_path, config, False), config)
-    for learner, moves in ((general, True), (own, False)):
+    general, own = bundle(tmp_path, config), bundle(tmp_path, config, False)
+    start = {f"drawer/{name}": value for name, value in trainee(general, config).drawer.state_dict().items()}
+    # Without weights to start from, what norms begin with says nothing.
+    for made, given, moves in ((general, {}, True), (own, start, False), (own, {}, True)):
+        learner = trainee(made, config, start=given)
         learner.drawer.train()
         before = {k: v.clone() for k, v in learner.drawer.named_buffers() if "running" in k}
         learner.losses("draw", learner.batch(0, torch.Generator().manual_seed(0)))
@@ -228,3 +263,13 @@ def test_a_bundle_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     scored, _ = scored_by(tmp_path)
     with pytest.raises(ValueError, match="does not bring the weights 'sync'"):
         trainee(bundle(tmp_path, scored), scored)
+
+
+def test_the_expert_is_left_out_where_frames_pass_at_another_pace(tmp_path: Path) -> None:
+    config, made = scored_by(tmp_path)
+    assert trainee(made, config).judge()["sync"] > 0
+    made.about = replace(made.about, segments=tuple(one._replace(rate=50.0) for one in made.about.segments))
+    learner = trainee(made, config)
+    assert learner.expert is None
+    assert "heard" not in learner.batch(0, torch.Generator().manual_seed(0))
+    assert "sync" not in learner.judge()

@@ -185,7 +185,8 @@ def test_features_know_their_clip(tmp_path: Path) -> None:
     assert one.rate == 25.0
 
 
-AROUND = Stage("talker", True, ("target", "mask", "around", "sound", "mels", "sharp"), side=64, framing=FACE)
+AROUND_ARRAYS = ("target", "mask", "around", "sound", "symbols", "mels", "sharp")
+AROUND = Stage("talker", True, AROUND_ARRAYS, side=64, framing=FACE)
 
 
 def test_a_bundle_holds_what_its_stage_asks_for_and_no_more(tmp_path: Path) -> None:
@@ -201,6 +202,10 @@ def test_a_bundle_holds_what_its_stage_asks_for_and_no_more(tmp_path: Path) -> N
     np.testing.assert_allclose(bundle["around"][0, 0], expression[0], atol=2e-3)
     symbols = one.group.read("audio/deepspeech")
     np.testing.assert_allclose(bundle["sound"][:, 1, :29], symbols[1::2], atol=0.02)
+    # A frame lasts two rows of symbols, and is told those of five frames' time.
+    said = (symbols[0::2] + symbols[1::2]) / 2
+    said -= np.log(np.exp(said).sum(1, keepdims=True))
+    np.testing.assert_allclose(bundle["symbols"][10], said[8:13], atol=0.02)
     mel = one.group.read("audio/mel")
     # Frame 10 has its middle at 0.42 s, that is at row 33.6; sixteen steps lie around it.
     first = 33.6 - 7.5
