@@ -81,6 +81,7 @@ class DINetConfig:
     wavering: float = 0.1
     shifted: float = 0.3  # share of windows that are told the mouth of the frame before or after
     light: float = 0.08  # by how much colours and brightness of a sample are changed
+    soft: float = 0.0  # how blurred samples of many people may be
     kneaded: float = 0.0  # share of samples of many people whose mouths are moved about
     apart: int = 12  # rows between a frame and its references
     at_once: int = 8  # frames that are drawn together
@@ -161,6 +162,8 @@ _CPU = DINetConfig(
     ),
     widths=Widths(32, 128, 64, 32, 5, (5, 3), 1, 3, 120, norm=False, loud=3.0, told=True),
     losses=Losses(1.0, 2.0, 0.5, 4.0, 0.25, 0.02, 0.0, (32, 64, 64, 64)),
+    light=0.15,
+    soft=1.0,
     kneaded=0.6,
     general="dinet",
 )

@@ -73,9 +73,9 @@ class Material:
         out = self._read(first, shown, TRAIN)
         if self.config.hearing == "ear":
             out["told"] = self._misheard(picked, draw)
-        # A person's own mouth is where it is.
-        share = self.config.kneaded if "speaker" in self.bundle else 0.0
-        out |= varieties(count, self.config.light, share, draw)
+        # A person's own mouth is where it is, and as sharp as it is.
+        soft, share = (self.config.soft, self.config.kneaded) if "speaker" in self.bundle else (0.0, 0.0)
+        out |= varieties(count, self.config.light, soft, share, draw)
         return out
 
     def _misheard(self, windows: I64, draw: torch.Generator) -> Tensor:

@@ -76,6 +76,7 @@ class TalkerConfig:
     wavering: float = 0.1  # and what comes and goes within it
     shifted: float = 0.2  # share of windows that hear a frame before or after
     light: float = 0.0  # by how much brightness and colours of a window may be others
+    soft: float = 0.0  # how blurred windows of many people may be
     mirrored: float = 0.0  # share of windows
     kneaded: float = 0.0  # share of windows of many people whose mouths are moved about
     apart: int = 12  # frames between a frame and its reference
@@ -159,7 +160,8 @@ _SMALL: dict[str, Any] = {
     "deaf": 0.3,
     "mouth": 4.0,
     "around": 0.15,
-    "light": 0.08,
+    "light": 0.15,
+    "soft": 1.0,
     "mirrored": 0.5,
     "kneaded": 0.6,
 }

@@ -74,9 +74,9 @@ class Windows:
         if self.config.hides == "mask":
             out["spread"] = torch.randint(len(_SPREADS), (1,), generator=draw).repeat(count)
         out["flip"] = torch.rand(count, generator=draw) < self.config.mirrored
-        # A person's own mouth is where it is.
-        share = self.config.kneaded if "speaker" in self.bundle else 0.0
-        out |= varieties(count, self.config.light, share, draw)
+        # A person's own mouth is where it is, and as sharp as it is.
+        soft, share = (self.config.soft, self.config.kneaded) if "speaker" in self.bundle else (0.0, 0.0)
+        out |= varieties(count, self.config.light, soft, share, draw)
         return out
 
     def read(

@@ -49,17 +49,29 @@ def test_mouths_grow_about_their_middle() -> None:
 
 
 def test_a_share_is_kneaded_by_chance() -> None:
-    by = varieties(1000, 0.0, 0.6, torch.Generator().manual_seed(0))["kneaded"]
+    by = varieties(1000, 0.0, 0.0, 0.6, torch.Generator().manual_seed(0))["kneaded"]
     assert abs(float(by.any(1).float().mean()) - 0.6) < 0.05
     assert by.abs().amax(0).le(torch.tensor([0.06, 0.06, 0.16, 0.16, 0.08]) + 1e-6).all()
-    again = varieties(1000, 0.0, 0.6, torch.Generator().manual_seed(0))["kneaded"]
+    again = varieties(1000, 0.0, 0.0, 0.6, torch.Generator().manual_seed(0))["kneaded"]
     assert torch.equal(by, again)
-    assert varieties(4, 0.0, 0.0, torch.Generator()) == {}
+    assert varieties(4, 0.0, 0.0, 0.0, torch.Generator()) == {}
 
 
 def test_light_is_the_same_in_either_range() -> None:
     draw = torch.Generator().manual_seed(1)
-    pictures, by = torch.rand(3, 2, 3, 8, 8, generator=draw), varieties(3, 0.1, 0.0, draw)
+    pictures, by = torch.rand(3, 2, 3, 8, 8, generator=draw), varieties(3, 0.1, 0.5, 0.0, draw)
     made = varied(pictures, by, mouth_in(FACE, 8))
     assert not torch.allclose(made, pictures)
     assert torch.allclose(varied(2 * pictures - 1, by, mouth_in(FACE, 8), dark=-1.0), 2 * made - 1, atol=1e-5)
+
+
+def test_a_share_of_a_blur_keeps_what_is_even() -> None:
+    even, spots = torch.full((1, 2, 3, 16, 16), 0.4), torch.zeros(1, 2, 3, 16, 16)
+    spots[..., 8, 8] = 1
+    for share in (1.0, -0.25):
+        by = {"soft": torch.tensor([share])}
+        assert torch.allclose(varied(even, by, LIPS), even, atol=1e-6)
+        made = varied(spots, by, LIPS)
+        assert torch.equal(made[0, 0], made[0, 1])
+        assert (made[..., 8, 8] < 0.2).all() if share > 0 else (made[..., 8, 8] == 1).all()
+    assert abs(float(varied(spots, {"soft": torch.ones(1)}, LIPS).sum()) - 6) < 1e-4
