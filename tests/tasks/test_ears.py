@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from flows.cli.main import COMMANDS
-from models.methods import Stage
+from models.methods import Stage, find_method
 from storage.artifacts import Artifact, Made, find, produce
 from storage.errors import RequestError
 from storage.home import Home
@@ -99,16 +100,21 @@ def test_weights_of_another_version_are_another_ear(at: Home, clip: Artifact) ->
     assert not one.fits(Ear("deepspeech", "a" * 64))
 
 
-def test_a_checkpoint_of_another_ear_is_not_used(at: Home, clip: Artifact) -> None:
-    made = {}
+def test_a_checkpoint_of_another_ear_is_not_used(
+    at: Home, clip: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, method = {}, find_method("memface")
+    config = method.config("cpu")
+    how = {"method_version": method.version, "config": json.loads(json.dumps(config.as_dict()))}
     for name in ("embedded", "deepspeech"):
-        told = {"method": "memface", "preset": "cpu", "stage": "expression"}
+        told = {"method": "memface", "preset": "cpu", "stage": "expression", **how}
         inputs = {"features 0": heard(at, clip, name).id}
         recipe = Recipe("checkpoint", "train", 1, told, inputs)
         made[name] = produce(at, recipe, note, identity="anna")
     for name in ("embedded", "deepspeech"):
-        found = newest_checkpoints(at, "anna", "memface", "cpu", [SPOKEN], Ear(name))
+        found = newest_checkpoints(at, "anna", method, config, "cpu", Ear(name)).fitting
         assert found["expression"].id == made[name].id
-    assert not newest_checkpoints(at, "anna", "memface", "cpu", [SPOKEN], Ear("whisper"))
+    assert newest_checkpoints(at, "anna", method, config, "cpu", Ear("whisper")) == ({}, {})
     silent = SPOKEN._replace(arrays=("frames",))
-    assert newest_checkpoints(at, "anna", "memface", "cpu", [silent], Ear("whisper"))
+    monkeypatch.setattr(type(method), "stages", lambda self, config: (silent,))
+    assert newest_checkpoints(at, "anna", method, config, "cpu", Ear("whisper")).fitting
