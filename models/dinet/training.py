@@ -44,7 +44,9 @@ class DrawerTrainee:
         self, course: Course, config: DINetConfig, bundle: Bundle, start: Mapping[str, Tensor] | None
     ) -> None:
         self.config, self.course = config, course
-        self.personal = "speaker" not in bundle and course.own is not None
+        alone = "speaker" not in bundle and course.own is not None
+        # From nothing a person's own plan, short and slow, comes nowhere.
+        self.personal = alone and bool(start)
         plan: Plan = course.own if self.personal and course.own is not None else course.plan
         self.plan = bundle.plan(plan)
         self.material = Material(bundle, config, course)
@@ -55,7 +57,7 @@ class DrawerTrainee:
         if start:
             own = {name: value for name, value in start.items() if name.startswith(f"{NETWORK}/")}
             load_network(self.drawer, NETWORK, own)
-        self.drawer.steady = self.personal
+        self.drawer.steady = alone
         self.networks: Mapping[str, nn.Module] = {NETWORK: self.drawer, **self.critics}
         self.shape = MouthShape()
         self.expert = self._expert(bundle)

@@ -161,6 +161,13 @@ def test_a_person_starts_from_general_weights(tmp_path: Path) -> None:
     assert done.step == learner.plan.steps
 
 
+def test_a_person_who_starts_from_nothing_learns_as_everybody_does(tmp_path: Path) -> None:
+    learner = trainee(bundle(tmp_path, people=False))
+    assert learner.plan.steps == CONFIG.courses[-1].plan.steps
+    assert learner.optimisers()["drawer"].param_groups[0]["lr"] == CONFIG.courses[-1].rate
+    assert learner.drawer.steady
+
+
 def test_somebody_tells_apart_from_their_time_on(tmp_path: Path) -> None:
     learner = trainee(bundle(tmp_path, steps=10))
     assert [turn.name for turn in learner.turns(4)] == ["draw"]
