@@ -16,6 +16,7 @@ from storage.ledger import Ledger
 from storage.recipes import Recipe
 from tasks.dubbing.casting import newest_checkpoints
 from tasks.ears import Ear, ear_of, heard_alike, wanted_ear
+from tasks.general import Course, write_general
 from tasks.remember import Source
 from tests.flows.conftest import Shell, everything_in, memdub
 from tests.helpers.material_home import material_home
@@ -90,6 +91,17 @@ def test_general_weights_say_what_they_know(at: Home) -> None:
     assert wanted_ear(at, [SPOKEN]) == Ear("embedded")
     assert wanted_ear(at, [Stage("renderer", True, ("frames",))]) is None
     assert wanted_ear(at, [SPOKEN._replace(general=None)]) is None
+    taught = Stage("talker", True, ("target", "sound"), teachers=("sync",))
+    assert wanted_ear(at, [SPOKEN._replace(general=None), taught]) == Ear("embedded")
+
+
+def test_general_weights_learn_what_the_usual_ear_hears(at: Home, clip: Artifact, tmp_path: Path) -> None:
+    for row in Ledger(at.objects).rows("artifacts").to_pylist():
+        if row["kind"] == "features":
+            Ledger(at.objects).remove([row["id"]])
+    heard(at, clip, "deepspeech")
+    with pytest.raises(RequestError, match="heard by deepspeech"):
+        write_general(at, Course("sync", "expert", "smoke"), tmp_path / "bundle")
 
 
 def test_weights_of_another_version_are_another_ear(at: Home, clip: Artifact) -> None:
