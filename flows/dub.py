@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tasks.audio_backends import AudioBackend
     from tasks.dubbing.stage import DubOptions, Job
 
-__all__ = ["Dubbed", "Planned", "dub", "dub_within", "plan", "require", "told_of"]
+__all__ = ["Dubbed", "Planned", "before", "dub", "dub_within", "plan", "require", "told_of"]
 
 # The stages before a dub, and what a person must have agreed to for each.
 _PURPOSES: dict[str, consent.Purpose] = {"extract": "ingest", "remember": "train", "train": "train"}
@@ -86,6 +86,7 @@ class _Known:
     memory: Artifact | None = None
     wants_memory: bool = False
     checkpoints: dict[str, Artifact] = field(default_factory=dict)
+    outdated: dict[str, Artifact] = field(default_factory=dict)
     stages: list[str] = field(default_factory=list)
     optional: set[str] = field(default_factory=set)
 
@@ -100,6 +101,18 @@ class _Known:
             *(["remember"] if self.wants_memory and self.memory is None else []),
             *(["train"] if self.untrained() else []),
         ]
+
+    def steps(self) -> list[Planned]:
+        """What is made of features, for a dub to be drawn with."""
+        memory = [Planned("remember", self.memory is not None)] if self.wants_memory else []
+        wanted = [one for one in self.stages if one in self.checkpoints or one not in self.optional]
+        return [*memory, *(Planned(f"train {one}", one in self.checkpoints) for one in wanted)]
+
+    def unused(self) -> list[str]:
+        """A line for every checkpoint in whose place another is made, or general weights speak."""
+        why = "was made by another version of the method, or by other settings: it is not used"
+        left = {stage: one for stage, one in self.outdated.items() if stage not in self.checkpoints}
+        return [f"{one.id} ({stage}) {why}" for stage, one in left.items()]
 
 
 def dub(
@@ -157,6 +170,11 @@ def dub_within(
     return _dub(_job(place, identity, audio, options, known), 0, watch, tell)
 
 
+def before(identity: str, options: DubOptions, *, home: str | None = None) -> list[Planned]:
+    """Memory and trainings that a dub is drawn with, and whether they are there; computes nothing."""
+    return _known(Home(home), identity, options).steps()
+
+
 def plan(
     identity: str, audio: str | Path, *, options: DubOptions | None = None, home: str | None = None
 ) -> list[Planned]:
@@ -166,11 +184,7 @@ def plan(
     options = options or DubOptions()
     place, known, audio = _looked_at(home, identity, Path(audio), options)
     missing = known.missing()
-    steps = [Planned("extract", "extract" not in missing)]
-    if known.wants_memory:
-        steps.append(Planned("remember", "remember" not in missing))
-    wanted = [one for one in known.stages if one in known.checkpoints or one not in known.optional]
-    steps += [Planned(f"train {stage}", stage in known.checkpoints) for stage in wanted]
+    steps = [Planned("extract", "extract" not in missing), *known.steps()]
     if missing:
         return [*steps, Planned("dub", False)]
     job = _job(place, identity, audio, options, known)
@@ -235,7 +249,7 @@ def _known(home: Home, identity: str, options: DubOptions) -> _Known:
     known.wants_memory = not stages or any(wants_memory(stage) for stage in stages)
     if sources:
         ear = ear_of(ledger, known.features[0])
-        found = newest_checkpoints(home, identity, options.method, options.preset, personal, ear)
+        found, known.outdated = newest_checkpoints(home, identity, method, config, options.preset, ear)
         known.checkpoints = found
         own = _trained_with(home, ledger, identity, found)
         recipe = recipe_of(sources, RememberOptions())
@@ -280,6 +294,8 @@ def _made_ready(
     tell: Callable[[str], None],
 ) -> _Known:
     """Runs the steps that are missing."""
+    for line in known.unused():
+        tell(line)
     if "extract" in known.missing():
         extract_missing(home, identity, known.unextracted, watch, tell)
         known = _known(home, identity, options)

@@ -149,8 +149,10 @@ class _Planner:
                 inventory = self._after(inventory, intake, steps)
         if touched & {"ingest", "extract"}:
             steps += [step for row in inventory.clips for step in self._clip(inventory, row)]
-        later = [("remember", self._memory), ("train", self._training), ("dub", self._dubbing)]
-        for stage, tell_of in later:
+        if own:
+            steps += self._needed(inventory, steps)
+            return [*steps, *self._dubbing(inventory)]
+        for stage, tell_of in (("remember", self._memory), ("train", self._training)):
             if stage in touched:
                 steps += tell_of(inventory, steps)
         return steps
@@ -266,18 +268,39 @@ class _Planner:
         steps = []
         for pair, stage in names:
             subject, why = ":".join((*pair, stage)), None
-            run = subject in due if self.flow == "refresh" else not self._is_trained(inventory, pair, stage)
+            changed = stage not in there.get(pair, {}) or inventory.changed_share(there[pair][stage]) > 0
+            run = subject in due if self.flow == "refresh" else changed
             why = due[subject].why if subject in due else None
             minutes = self.pace.of_training(*pair, stage) if run else None
             steps.append(Step("train", who, subject, "to run" if run else "done", minutes, why))
         return steps
 
-    def _is_trained(self, inventory: Inventory, pair: tuple[str, str], stage: str) -> bool:
-        """For a dub, by anything at all; for a training, on just the footage that there is now."""
-        row = inventory.checkpoints().get(pair, {}).get(stage)
-        return row is not None and (self.flow == "dub" or inventory.changed_share(row) == 0)
+    def _needed(self, inventory: Inventory, before: Sequence[Step]) -> Iterable[Step]:
+        """Without what there is no dub; nobody is asked to agree to a training that is not to be."""
+        from flows.dub import before as needed
+        from tasks.dubbing.stage import DubOptions
+        from tasks.training import TrainOptions, method_of
 
-    def _dubbing(self, inventory: Inventory, before: Sequence[Step]) -> Iterable[Step]:
+        who = inventory.identity
+        method_of(TrainOptions(*self.method))
+        try:
+            wanted = needed(who, DubOptions(*self.method), home=self.home.url)
+        except MemdubError:  # which the dub itself will say
+            return
+        refusal = self._refusal(who, "train") or self._nothing(inventory, before)
+        for one in wanted:
+            name, _, stage = one.step.partition(" ")
+            subject = ":".join((*self.method, stage)) if stage else who
+            if one.done:
+                yield Step(name, who, subject, "done")
+            elif not stage:
+                yield from self._memory(inventory, before)
+            elif refusal is not None:
+                yield Step(name, who, subject, "blocked", None, refusal)
+            else:
+                yield Step(name, who, subject, "to run", self.pace.of_training(*self.method, stage))
+
+    def _dubbing(self, inventory: Inventory) -> Iterable[Step]:
         from flows.dub import plan as plan_dub
         from tasks.dubbing.stage import DubOptions
 

@@ -58,12 +58,14 @@ def faces_of(film: Path, first: int = 0, stop: int | None = None) -> Faces:
     """Look at every frame, or at a stretch of them."""
     stage, reader = FacesStage(video=film), VideoReader(film)
     stop = len(reader) if stop is None else min(stop, len(reader))
-    blocks = [stage.compute(None, at, min(at + _STRETCH, stop)) for at in range(first, stop, _STRETCH)]
-    points = _largest(np.concatenate([one["faces/landmarks"] for one in blocks]))
+    blocks = (stage.compute(None, at, min(at + _STRETCH, stop)) for at in range(first, stop, _STRETCH))
+    # Of everybody's faces no more than a stretch is held.
+    parts = [(_largest(one["faces/landmarks"]), one["faces/change"]) for one in blocks]
+    points, changes = (np.concatenate(part) for part in zip(*parts, strict=True))
     middle = points[:, :, :2].mean(1)
     wide = np.linalg.norm(points[:, 33, :2] - points[:, 263, :2], axis=-1)
     moved = np.linalg.norm(np.diff(middle, axis=0, prepend=middle[:1]), axis=-1) > wide
-    shot = numbered(cuts(np.concatenate([one["faces/change"] for one in blocks]), moved))
+    shot = numbered(cuts(changes, moved))
     return Faces(points, shot, reader.size, float(reader.rate), first)
 
 

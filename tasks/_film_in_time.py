@@ -46,6 +46,14 @@ class Film(NamedTuple):
         rows = ((np.arange(count) + 0.5) / RATE * self.rate + 1e-6).astype(np.int64)
         return np.minimum(rows, len(self.shot) - 1)
 
+    @property
+    def begin_s(self) -> float:
+        """When sound begins to be read: where frames of other rates are all shown late, so much later."""
+        at = self.at
+        shown, wanted = (at + 0.5) / self.rate, (np.arange(len(at)) + 0.5) / RATE
+        late = float((shown - wanted).mean()) if len(at) else 0.0
+        return self.first / self.rate + self.late_s + late
+
 
 def runs_of(film: Film) -> list[tuple[int, int]]:
     """Stretches of one shot with a face, long enough to tell anything."""
@@ -56,7 +64,7 @@ def runs_of(film: Film) -> list[tuple[int, int]]:
 
 def sound_of_film(film: Film, heard: AudioFeatures) -> Tensor:
     """(K, 2, 111): rows as bundles have them, two a frame."""
-    halves, begin = 2 * len(film.at), film.first / film.rate + film.late_s
+    halves, begin = 2 * len(film.at), film.begin_s
     symbols = frames_from_speech(heard.deepspeech, halves, 2 * RATE, begin, log_probabilities=True)
     curves = (heard.loudness, heard.voice)
     rows = [symbols, *(frames_from_speech(one, halves, 2 * RATE, begin)[:, None] for one in curves)]

@@ -22,7 +22,8 @@ from tasks.remember import Source
 __all__ = ["Ear", "ear_of", "ear_of_checkpoint", "heard_alike", "hears", "wanted_ear"]
 
 _USUAL = "embedded"
-_HEARD = "speech"
+_NAME = "speech"
+_HEARD = {"speech", "sound"}  # arrays that hold what a network heard
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,15 @@ class Ear:
 
 def hears(stage: Stage) -> bool:
     """Whether a stage is trained over what is heard."""
-    return _HEARD in stage.arrays
+    return not _HEARD.isdisjoint(stage.arrays)
 
 
 def wanted_ear(home: Home, stages: Sequence[Stage]) -> Ear | None:
-    """The ear of the general weights that the stages begin with; None where any will do."""
-    for stage in stages:
-        if hears(stage) and stage.general:
-            told = open_safetensors(Registry(home.url).find(stage.general).path).metadata
-            return Ear(told.get(_HEARD, _USUAL))
+    """The ear of the weights that the stages begin with or learn from; None where any will do."""
+    for stage in filter(hears, stages):
+        for name in filter(None, (stage.general, *stage.teachers)):
+            told = open_safetensors(Registry(home.url).find(name).path).metadata
+            return Ear(told.get(_NAME, _USUAL))
     return None
 
 

@@ -32,12 +32,14 @@ from storage import consent
 from storage.errors import MemdubError, RequestError
 from storage.home import Home
 from storage.ledger import Ledger
+from storage.recipes import hash_file
 from storage.weights import Registry
 from tasks._canvases import canvas_segments, write_general_canvases
+from tasks.ears import Ear, heard_alike, hears
 from tasks.material import Cut, Material, open_materials, require_material
 from tasks.remember import features_of
 from tasks.threads import one_thread
-from tasks.training import read_weights
+from tasks.training import read_weights, wants_memory
 
 __all__ = ["Course", "ship", "write_general"]
 
@@ -64,7 +66,7 @@ def write_general(home: Home, course: Course, target: Path, people: Sequence[str
     """The bundle of a course, from these people of a home, or from all with features."""
     method, stage, config = _looked_up(course)
     named = list(people) or consent.identities(home)
-    gathered = {who: _materials(home, who) for who in sorted(named)}
+    gathered = {who: _materials(home, who, stage) for who in sorted(named)}
     some = [materials for materials in gathered.values() if materials]
     segments = _parted(some, course)
     require_material(segments)
@@ -84,19 +86,23 @@ def _looked_up(course: Course) -> tuple[Method, Stage, Any]:
         config = method.config(course.preset)
     except ValueError as error:
         raise RequestError(str(error), where=f"--method {course.method}", do="choose another") from error
-    stages = {one.name: one for one in method.stages(config) if "target" in one.arrays}
+    pictured = [one for one in method.stages(config) if "target" in one.arrays and not wants_memory(one)]
+    stages = {one.name: one for one in pictured}
     if course.stage not in stages:
         do = f"use one of {', '.join(stages) or 'none'}"
         raise RequestError("no stage of pictures", where=f"--stage {course.stage}", do=do)
     return method, stages[course.stage], config
 
 
-def _materials(home: Home, identity: str) -> list[Material]:
+def _materials(home: Home, identity: str, stage: Stage) -> list[Material]:
     consent.require(home, identity, "train")
+    ledger = Ledger(home.objects)
     try:
-        sources = features_of(home, Ledger(home.objects), identity)
+        sources = features_of(home, ledger, identity)
     except RequestError:  # somebody of whom nothing was extracted is nobody yet
         return []
+    if hears(stage):  # weights that do not say whom they hear are taken to hear the usual ear
+        sources = heard_alike(ledger, identity, sources, Ear())
     return open_materials(home, [one.features for one in sources])
 
 
@@ -118,9 +124,9 @@ def _brought(home: Home, stage: Stage, course: Course) -> tuple[dict[str, NDArra
     arrays: dict[str, NDArray[Any]] = {}
     raws: dict[str, str] = {}
     if course.start is not None:
-        told, tensors = read_checkpoint(course.start)
+        tensors = read_checkpoint(course.start)[1]
         arrays |= start_arrays({name: np.asarray(value) for name, value in tensors.items()})
-        raws["start"] = str(told.get("best_step"))
+        raws["start"] = hash_file(course.start)
     elif course.known and stage.general:
         found = registry.find(stage.general)
         arrays, raws = start_arrays(read_weights(found.path)), {"start": found.sha256}

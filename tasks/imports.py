@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from models.methods import METHODS, find_method
+from models.methods import EXPERTS, METHODS, find_method
 from models.train import CHECKPOINT
 from models.training import read_checkpoint, write_checkpoint
 from storage import consent
@@ -77,7 +77,7 @@ def _check_header(file: Path, recipe: Recipe, told: dict[str, Any]) -> None:
             what = f"its {name} is not that of its recipe"
             raise RequestError(what, where=file, do="train it again from the bundle")
     method = parameters["method"]
-    if method not in METHODS:
+    if method not in METHODS | EXPERTS:
         raise RequestError(f"there is no method {method!r} here", where=file, do="install its version")
     version = find_method(method).version
     if (recipe.stage_version, parameters.get("method_version")) != (VERSION, version):

@@ -36,11 +36,13 @@ from models.sync.public import Scorer, load_public
 from models.sync.sight import FRAMES
 from storage.errors import MemdubError, WeightsError
 from storage.home import Home
+from storage.ledger import Ledger
 from storage.media import read_sound
 from storage.weights import Registry
 from tasks._film_faces import Faces, faces_of, places_of, public_boxes, public_face
 from tasks._film_in_time import RATE, Film, pictures_of, runs_of, sound_of_film
 from tasks.audio import AudioFeatures, extract_audio, find_backend
+from tasks.ears import Ear, ear_of
 from tasks.extract import video_of
 from tasks.material import Material
 from tasks.measuring import RATE as SOUND_RATE
@@ -90,8 +92,10 @@ def measured_clip(
     home: Home, material: Material, expert: SyncNet, public: Scorer | None = None
 ) -> dict[str, float | None]:
     """The same of a clip, with its sound where extraction brought it."""
+    usual = ear_of(Ledger(home.objects), material.features).fits(Ear())
     with video_of(home, material.clip) as video:
-        return _told(_clip_of(video, material), _heard_of(material), expert, public)
+        heard = _heard_of(material) if usual else extract_audio(video, find_backend(Ear().name))
+        return _told(_clip_of(video, material), heard, expert, public)
 
 
 def _film_of(film: Path, faces: Faces) -> Film:
@@ -148,7 +152,7 @@ def _by_public(film: Film, runs: Sequence[tuple[int, int]], public: Scorer) -> d
     start, stop = max(runs, key=lambda run: run[1] - run[0])
     boxes = public_boxes(film.landmarks[film.at[start:stop]])
     faces = (public_face(p, box) for p, box in zip(pictures_of(film, start, stop), boxes, strict=True))
-    late = film.first / film.rate + film.late_s + start / RATE
+    late = film.begin_s + start / RATE
     sound = in_step(read_sound(film.video, SOUND_RATE), late, (stop - start) / RATE)
     score = public(faces, sound)
     return {"lse_c": score.lse_c, "lse_d": score.lse_d}

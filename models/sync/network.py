@@ -29,6 +29,7 @@ SYMBOLS, LOUDNESS, VOICE, MEL = slice(0, 29), 29, 30, slice(31, 111)
 _UNLIKELY = -8.0
 _QUIETEST = 45.0  # LU below the loudest of a window: silence, whatever hums in it
 _SLOPE = 0.1
+_AT_ONCE = 256  # windows of a run that are heard together
 
 
 def seen_plainly(mouths: Tensor) -> Tensor:
@@ -100,7 +101,9 @@ class SyncNet(nn.Module):
     def hear_run(self, sound: Tensor) -> Tensor:
         """Every window of consecutive rows (N, 2, 111), (N - 4, D)."""
         ends = [sound[:1].expand(BEFORE, -1, -1), sound, sound[-1:].expand(BEFORE, -1, -1)]
-        return self.hear(torch.cat(ends).unfold(0, ROWS, 1).movedim(-1, 1))
+        windows = torch.cat(ends).unfold(0, ROWS, 1).movedim(-1, 1)
+        # Windows overlap: those of an hour at once, and what is made of them, would be gigabytes.
+        return torch.cat([self.hear(part) for part in windows.split(_AT_ONCE)])
 
     def score(self, seen: Tensor, heard: Tensor) -> Tensor:
         """The cosine of what is seen and heard, (n,)."""

@@ -330,7 +330,9 @@ class _Run:
     def _keep_best(self, judged: dict[str, float]) -> None:
         """The networks hold what is to be kept; without a held-out loss the last is the best."""
         loss = judged.get("loss")
-        if self.best is not None and loss is not None and not loss < self.best.loss:
+        # Nothing is less than what is no number: the first such loss would stay the best for ever.
+        best = math.nan if self.best is None else self.best.loss
+        if loss is not None and math.isfinite(best) and not loss < best:
             self.counts.stale += 1
             return
         self.counts.stale = 0

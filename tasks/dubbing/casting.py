@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import fsspec
 import torch
@@ -28,7 +28,7 @@ from tasks.material import Material, person_arrays
 from tasks.remember import open_memory
 from tasks.training import read_weights
 
-__all__ = ["Cast", "newest_checkpoints", "person_of"]
+__all__ = ["Cast", "Trained", "newest_checkpoints", "person_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,27 +112,38 @@ def person_of(home: Home, materials: Sequence[Material], memory: Artifact | None
     return Person(arrays["identity"], arrays["texture"], kept, statistics)
 
 
-def newest_checkpoints(
-    home: Home, identity: str, method: str, preset: str, stages: Sequence[Stage], ear: Ear
-) -> dict[str, Artifact]:
-    """The person's last checkpoint of each stage; of those stages that have one.
+class Trained(NamedTuple):
+    """The person's last checkpoint of each stage, of those stages that have one."""
 
-    What was trained over the words of another ear is of no use to this one.
+    fitting: dict[str, Artifact]
+    outdated: dict[str, Artifact]  # of another version of the method, or of other settings: not drawn with
+
+
+def newest_checkpoints(
+    home: Home, identity: str, method: Method, config: Any, preset: str, ear: Ear
+) -> Trained:
+    """What was trained of the person's own stages.
+
+    What was trained over the words of another ear is of no use to this one; nor are weights of another
+    version or configuration, whose shapes may fit and which mean something else all the same.
     """
     ledger = Ledger(home.objects)
     rows = sorted(ledger.rows("artifacts").to_pylist(), key=lambda row: row["started"])
-    wanted = {stage.name: stage for stage in stages}
-    found: dict[str, Artifact] = {}
+    wanted = {stage.name: stage for stage in method.stages(config) if stage.personal}
+    how = {"method_version": method.version, "config": json.loads(json.dumps(config.as_dict()))}
+    trained = Trained({}, {})
     for row in rows:
         if row["kind"] != "checkpoint" or row["identity"] != identity:
             continue
         told = json.loads(row["recipe"])["parameters"]
-        if told.get("method") != method or told.get("preset") != preset or told.get("stage") not in wanted:
+        asked = (told.get("method"), told.get("preset")) == (method.name, preset)
+        if not asked or told.get("stage") not in wanted:
             continue
         artifact = find(ledger, row["id"], identity)
         if artifact is not None and _hears_alike(ledger, wanted[told["stage"]], artifact, ear):
-            found[told["stage"]] = artifact
-    return found
+            fits = all(told.get(name) == value for name, value in how.items())
+            (trained.fitting if fits else trained.outdated)[told["stage"]] = artifact
+    return trained
 
 
 def _hears_alike(ledger: Ledger, stage: Stage, checkpoint: Artifact, ear: Ear) -> bool:

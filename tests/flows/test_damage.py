@@ -41,7 +41,8 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 def checkpoint(home: Home) -> Artifact:
     """What a training of the painted method would leave."""
-    told = {"method": painted.NAME, "preset": "smoke", "stage": "expression"}
+    told = {"method": painted.NAME, "preset": "smoke", "stage": "expression", "method_version": 1}
+    told["config"] = painted.Painted().config("smoke").as_dict()
     [features] = [
         row["id"] for row in Ledger(home.objects).rows("artifacts").to_pylist() if row["kind"] == "features"
     ]

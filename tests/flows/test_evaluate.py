@@ -19,6 +19,7 @@ from storage.errors import MediaError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger, lineage_of
 from storage.runs import record_failure, run
+from tasks.dubbing.stage import DubOptions
 from tasks.evaluating import SCORES, SHEET
 from tasks.film import Script
 from tasks.film import film as film_puppet
@@ -84,6 +85,19 @@ def test_methods_are_scored_where_nothing_was_trained(
     assert made["sheet"] in memdub.out
     last = table(puppet, "runs")[-1]
     assert (last["flow"], len(last["made"]), len(last["reused"])) == ("evaluate", 0, 5)
+
+
+def test_what_is_judged_is_shown_to_no_method(person: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[DubOptions] = []
+
+    def noted(home: Home, identity: str, sound: Path, options: DubOptions, **_: Any) -> None:
+        asked.append(options)
+        raise WorkError("enough is known")
+
+    monkeypatch.setattr(flow, "dub_within", noted)
+    with pytest.raises(WorkError, match="enough"):
+        flow.evaluate("anna", methods=[painted.NAME], home=person.url)
+    assert asked[0].without == (round(0.8 * FRAMES), FRAMES)
 
 
 def _check_ledger(puppet: Path, made: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from models import methods
 from models.train import main as train_elsewhere
 from models.training import Bundle, read_checkpoint, write_checkpoint
 from storage.home import Home
@@ -48,6 +49,15 @@ def test_what_was_trained_elsewhere_comes_back_with_its_lineage(
     assert again["reused"], "what came back is what training would have made"
     assert memdub("import", checkpoint) == 0
     assert "already there" in memdub.out
+
+
+def test_an_expert_comes_back_too(
+    memdub: Shell, at: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = elsewhere(exported(memdub, tmp_path), tmp_path / "out")
+    monkeypatch.setitem(methods.EXPERTS, "tiny", methods.METHODS["tiny"])
+    monkeypatch.delitem(methods.METHODS, "tiny")
+    assert memdub("import", checkpoint) == 0, memdub.err
 
 
 def test_here_and_elsewhere_give_the_same_weights(memdub: Shell, at: Home, tmp_path: Path) -> None:

@@ -160,6 +160,20 @@ def test_runs_and_single_windows_say_the_same() -> None:
     torch.testing.assert_close(heard.norm(dim=-1), torch.ones(26))
 
 
+def test_an_hour_is_heard_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    expert, counts, plainly = net(), list[int](), SyncNet.hear
+
+    def counted(self: SyncNet, sound: Tensor, kept: Tensor | None = None) -> Tensor:
+        counts.append(len(sound))
+        return plainly(self, sound, kept)
+
+    monkeypatch.setattr(SyncNet, "hear", counted)
+    sound = torch.randn(600, 2, 111, generator=torch.Generator().manual_seed(3))
+    heard = expert.hear_run(sound)
+    assert (sum(counts), max(counts)) == (596, 256)
+    torch.testing.assert_close(heard[250:300], expert.hear_run(sound[246:308])[4:54])
+
+
 def test_sound_windows_stay_in_their_run() -> None:
     rows = torch.arange(20.0)[:, None, None].expand(-1, 2, 111)
     first, last = sound_windows(rows, torch.tensor([8, 15]), [(8, 20), (0, 8)])[..., 0, 0]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from flows.cli.main import COMMANDS
-from models.methods import Stage
+from models.methods import Stage, find_method
 from storage.artifacts import Artifact, Made, find, produce
 from storage.errors import RequestError
 from storage.home import Home
@@ -15,6 +16,7 @@ from storage.ledger import Ledger
 from storage.recipes import Recipe
 from tasks.dubbing.casting import newest_checkpoints
 from tasks.ears import Ear, ear_of, heard_alike, wanted_ear
+from tasks.general import Course, write_general
 from tasks.remember import Source
 from tests.flows.conftest import Shell, everything_in, memdub
 from tests.helpers.material_home import material_home
@@ -89,6 +91,17 @@ def test_general_weights_say_what_they_know(at: Home) -> None:
     assert wanted_ear(at, [SPOKEN]) == Ear("embedded")
     assert wanted_ear(at, [Stage("renderer", True, ("frames",))]) is None
     assert wanted_ear(at, [SPOKEN._replace(general=None)]) is None
+    taught = Stage("talker", True, ("target", "sound"), teachers=("sync",))
+    assert wanted_ear(at, [SPOKEN._replace(general=None), taught]) == Ear("embedded")
+
+
+def test_general_weights_learn_what_the_usual_ear_hears(at: Home, clip: Artifact, tmp_path: Path) -> None:
+    for row in Ledger(at.objects).rows("artifacts").to_pylist():
+        if row["kind"] == "features":
+            Ledger(at.objects).remove([row["id"]])
+    heard(at, clip, "deepspeech")
+    with pytest.raises(RequestError, match="heard by deepspeech"):
+        write_general(at, Course("sync", "expert", "smoke"), tmp_path / "bundle")
 
 
 def test_weights_of_another_version_are_another_ear(at: Home, clip: Artifact) -> None:
@@ -99,16 +112,21 @@ def test_weights_of_another_version_are_another_ear(at: Home, clip: Artifact) ->
     assert not one.fits(Ear("deepspeech", "a" * 64))
 
 
-def test_a_checkpoint_of_another_ear_is_not_used(at: Home, clip: Artifact) -> None:
-    made = {}
+def test_a_checkpoint_of_another_ear_is_not_used(
+    at: Home, clip: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, method = {}, find_method("memface")
+    config = method.config("cpu")
+    how = {"method_version": method.version, "config": json.loads(json.dumps(config.as_dict()))}
     for name in ("embedded", "deepspeech"):
-        told = {"method": "memface", "preset": "cpu", "stage": "expression"}
+        told = {"method": "memface", "preset": "cpu", "stage": "expression", **how}
         inputs = {"features 0": heard(at, clip, name).id}
         recipe = Recipe("checkpoint", "train", 1, told, inputs)
         made[name] = produce(at, recipe, note, identity="anna")
     for name in ("embedded", "deepspeech"):
-        found = newest_checkpoints(at, "anna", "memface", "cpu", [SPOKEN], Ear(name))
+        found = newest_checkpoints(at, "anna", method, config, "cpu", Ear(name)).fitting
         assert found["expression"].id == made[name].id
-    assert not newest_checkpoints(at, "anna", "memface", "cpu", [SPOKEN], Ear("whisper"))
+    assert newest_checkpoints(at, "anna", method, config, "cpu", Ear("whisper")) == ({}, {})
     silent = SPOKEN._replace(arrays=("frames",))
-    assert newest_checkpoints(at, "anna", "memface", "cpu", [silent], Ear("whisper"))
+    monkeypatch.setattr(type(method), "stages", lambda self, config: (silent,))
+    assert newest_checkpoints(at, "anna", method, config, "cpu", Ear("whisper")).fitting

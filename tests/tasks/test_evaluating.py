@@ -92,6 +92,14 @@ def test_without_any_training_it_is_the_usual_share(home: Home, clips: list[Mate
     assert found.why.endswith("nothing was trained")
 
 
+def test_what_a_method_was_shown_is_not_scored(home: Home, clips: list[Material]) -> None:
+    hidden = made(home, "dub", {"without": [round(0.7 * FRAMES), FRAMES]}, {})
+    found = scored(home, clips[0], [Trial("some", hidden, hidden)])
+    assert (found.start, found.stop, found.split) == (round(0.7 * FRAMES), FRAMES, "held_out")
+    shown = made(home, "dub", {"without": None}, {})
+    assert scored(home, clips[0], [Trial("some", shown, shown)]).split == "all"
+
+
 def test_mouths_that_a_memory_has_of_these_seconds_are_counted(home: Home, clips: list[Material]) -> None:
     sources = features_of(home, Ledger(home.objects), "anna")
     memory = remember(home, "anna", sources, RememberOptions(slots=40, side=48))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +58,24 @@ def test_who_did_not_agree_to_training_is_no_part_of_it(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
-def test_a_stage_without_pictures_is_refused_in_one_line(troupe: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stage", ["expression", "renderer"])
+def test_a_stage_without_pictures_or_of_ones_own_memory_is_refused(
+    troupe: Home, tmp_path: Path, stage: str
+) -> None:
     with pytest.raises(RequestError, match="no stage of pictures"):
-        write_general(troupe, Course("memface", "expression", "smoke"), tmp_path / "b")
+        write_general(troupe, Course("memface", stage, "smoke"), tmp_path / "b")
+
+
+def test_a_bundle_says_which_weights_it_brings(troupe: Home, tmp_path: Path) -> None:
+    """Two that were best at the same step are two."""
+    made = []
+    for number in range(2):
+        told = {"method": "sync", "stage": "expert", "best_step": 20}
+        start = write_checkpoint(tmp_path / f"{number}", {"expert/w": torch.full((2,), float(number))}, told)
+        bundle = Bundle(write_general(troupe, replace(EXPERT, seconds=2.0, start=start), tmp_path / "b"))
+        made.append(bundle.about.recipe["parameters"]["weights"])
+    assert made[0] != made[1]
+    assert made[1] == {"start": hashlib.sha256((tmp_path / "1").read_bytes()).hexdigest()}
 
 
 def test_what_is_shipped_is_listed_and_lacks_what_only_training_needs(

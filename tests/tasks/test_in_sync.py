@@ -20,6 +20,8 @@ from tasks import in_sync
 from tasks._film_faces import faces_of, places_of, public_boxes, public_face
 from tasks._film_in_time import Film, pictures_of, sound_of_film
 from tasks._in_time import sound
+from tasks.audio import AudioFeatures
+from tasks.ears import Ear
 from tasks.film import Script, film
 from tasks.material import open_materials
 from tasks.remember import features_of
@@ -103,7 +105,14 @@ def test_other_rates_are_looked_at_25_times_a_second(tmp_path: Path) -> None:
     shown = np.stack(list(pictures_of(here, 2, 6)))
     wanted = np.stack(list(VideoReader(path).read(15, 22)))[::2]
     np.testing.assert_array_equal(shown, wanted)
+    # The second of two frames is shown for both: a hundredth of a second later, and so is the sound.
+    assert here.begin_s == pytest.approx(10 / 50 + 0.01)
+    loud = np.arange(100, dtype=np.float32)  # rows of 50 a second, centred on (row + .5) / 50
+    heard = AudioFeatures(np.zeros((100, 29), "f4"), np.zeros((160, 80), "f4"), loud, loud, 2.0)
+    rows = sound_of_film(here, heard)[..., 29].mean(1).numpy()
+    np.testing.assert_allclose(rows, 10 + here.at, rtol=1e-5)
     slow = here._replace(rate=12.5)
+    assert slow.begin_s == pytest.approx(10 / 12.5)
     assert slow.at[:6].tolist() == [0, 0, 1, 1, 2, 2]
     np.testing.assert_array_equal(
         next(iter(pictures_of(slow, 1, 2))), next(iter(VideoReader(path).read(10, 11)))
@@ -134,11 +143,19 @@ def test_wrong_public_weights_are_said_to_be_wrong(tmp_path: Path) -> None:
         in_sync.public_scorer({in_sync.PUBLIC: str(tmp_path / "w")})
 
 
-def test_a_clip_with_features_is_measured_with_its_own_sound(tmp_path: Path, expert: SyncNet) -> None:
+def test_a_clip_with_features_is_measured_with_its_own_sound(
+    tmp_path: Path, expert: SyncNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = material_home(tmp_path / "home", frames=60, track__landmarks=np.zeros((60, 478, 3)))
     sources = features_of(home, Ledger(home.objects), "anna")
     (one,) = open_materials(home, [source.features for source in sources])
     told = in_sync.measured_clip(home, one, expert)
     assert 0 < told["sync_d"] < 2  # type: ignore[operator]
+    monkeypatch.setattr(in_sync, "ear_of", lambda *_: Ear("deepspeech"))
+    heard: list[str] = []
+    usual = in_sync.extract_audio
+    monkeypatch.setattr(in_sync, "extract_audio", lambda *how: (heard.append(how[1].name), usual(*how))[1])
+    assert in_sync.measured_clip(home, one, expert) != told
+    assert heard == ["embedded"], "another ear's symbols mean nothing to the expert"
     own = in_sync._clip_of(Path("unread"), one)
     np.testing.assert_allclose(sound_of_film(own, in_sync._heard_of(one)), sound(one), atol=0.05, rtol=0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from models.train import CHECKPOINT, main, train_bundle
 from models.training import Bundle, read_checkpoint
 from models.training.averages import Averages
 from models.training.devices import Place
-from models.training.engine import Paused, Trained
+from models.training.engine import Paused, Trained, train
 from tests.helpers import tiny_method
 
 REPOSITORY = Path(__file__).parents[3]
@@ -139,6 +140,27 @@ def test_it_stops_when_the_held_out_loss_gets_no_better_and_keeps_the_best(tmp_p
     assert all(torch.equal(tensors[name], value) for name, value in found.best.tensors.items())
 
 
+@pytest.mark.parametrize("lost", [{0}, {0, 10}, {20}, set(range(0, 70, 10))])
+def test_a_judgement_that_is_no_number_is_never_the_best_of_numbers(tmp_path: Path, lost: set[int]) -> None:
+    bundle = Bundle(tiny_method.tiny_bundle(tmp_path / "b"))
+
+    class Unsure(tiny_method.TinyTrainee):
+        judgements = 0
+
+        def judge(self) -> dict[str, float]:
+            step, self.judgements = 10 * self.judgements, self.judgements + 1
+            return {"loss": math.nan} if step in lost else super().judge()
+
+    torch.manual_seed(0)
+    found = train(Unsure(tiny_method.TinyConfig(), bundle, None), tmp_path / "out", "x", place=CPU)
+    told = found.curves["held_out/loss"]
+    numbers = told[told[:, 1].isfinite()]
+    if len(numbers):
+        assert [found.best.step, found.best.loss] == numbers[numbers[:, 1].argmin()].tolist()
+    else:
+        assert found.best.step == found.step == 60, "without any, the last is kept, and nothing ends it early"
+
+
 def test_the_best_is_what_was_judged(tmp_path: Path) -> None:
     """The checkpoint's weights give its metric: also where they are averages."""
     path = tiny_method.tiny_bundle(tmp_path / "b")
@@ -176,8 +198,6 @@ def test_who_has_no_turn_stands_still(tmp_path: Path) -> None:
             state = {name: network[0].weight.detach().clone() for name, network in self.networks.items()}
             seen.append(state)
             return super().batch(step, draw)
-
-    from models.training.engine import train
 
     torch.manual_seed(0)
     train(Watched(tiny_method.TinyConfig(), bundle, None), tmp_path / "out", "x", place=CPU)
