@@ -162,8 +162,6 @@ _CPU = DINetConfig(
     ),
     widths=Widths(32, 128, 64, 32, 5, (5, 3), 1, 3, 120, norm=False, loud=3.0, told=True),
     losses=Losses(1.0, 2.0, 0.5, 4.0, 0.25, 0.02, 0.0, (32, 64, 64, 64)),
-    light=0.15,
-    soft=1.0,
     kneaded=0.6,
     general="dinet",
 )

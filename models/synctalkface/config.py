@@ -202,6 +202,7 @@ _PRESETS = {
             precision="bfloat16",
             channels_last=True,
         ),
+        general="synctalkface",
         **_SMALL,
     ),
     "gpu": TalkerConfig(

@@ -23,6 +23,7 @@ ORDER = (
     "renderer",
     "held_out",
     "dubbing",
+    "dinet",
     "kills",
     "refresh",
     "refresh_kills",

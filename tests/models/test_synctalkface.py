@@ -133,7 +133,7 @@ def test_presets_say_all_about_themselves(preset: str) -> None:
     assert method.config_from(config.as_dict()) == config
     drawing = method.stages(config)[-1]
     assert (drawing.side, drawing.framing) == (config.talker.side, FACE)
-    assert not drawing.optional, "nobody draws by weights that are not there"
+    assert drawing.optional == (preset == "cpu"), "nobody draws by weights that are not there"
     with pytest.raises(ValueError, match="no preset"):
         talker_config("huge")
     with pytest.raises(ValueError, match="hides is one of"):
