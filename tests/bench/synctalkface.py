@@ -142,7 +142,8 @@ def slots(name: str, bundle: Bundle, target: Path) -> None:
 def phonemes(name: str, home: Home) -> None:
     """Mutual information of a frame's slot and what is said there, in bits, against chance."""
     talker, ledger = speaking(name), Ledger(home.objects)
-    people = consent.identities(home)
+    extracted = {row["identity"] for row in ledger.rows("artifacts").to_pylist() if row["kind"] == "features"}
+    people = [who for who in consent.identities(home) if who in extracted]
     people = people[-max(1, len(people) // 5) :]
     told = [_said(talker, home, ledger, who) for who in people]
     slot, said = (np.concatenate([one[k] for one in told]) for k in (0, 1))
