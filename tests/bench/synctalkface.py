@@ -8,7 +8,7 @@
 
 WEIGHTS are a checkpoint of the stage talker, or the name of bundled weights. Bundles are of that stage, as
 `python -m tasks.general HOME --method synctalkface --stage talker` writes them; a HOME is of puppets, the
-last fifth of whom are asked. One thread.
+last fifth of whom are asked. Trainings begin with what their bundle brings, if it does. One thread.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no memory": {"memory": False},
     "lips as recalled": {"lip_path": "recalled"},
 }
+WHOLE = {"singly": False, "synced_from": 0.2, "told_from": 1.0}  # experts judge windows
+WINDOWS = 3
 CLIPS, SHORT = 8, 40
 SHUFFLES = 200
 CLOSE = 1.10
@@ -192,11 +194,13 @@ def information(a: np.ndarray, b: np.ndarray) -> float:
 # What is learned --------------------------------------------------------------------------------------
 
 
-def trained(bundle: Bundle, config: TalkerConfig, steps: int) -> tuple[TalkerTrainee, dict[str, float]]:
+def trained(
+    bundle: Bundle, config: TalkerConfig, steps: int, **plan: Any
+) -> tuple[TalkerTrainee, dict[str, float]]:
     """A trainee that holds what did best, and how it was judged."""
-    plan = {"steps": steps, "evaluate_every": max(steps // 5, 1), "averaged_steps": min(200.0, steps / 10)}
-    bundle.about = replace(bundle.about, plan=plan)
-    trainee = TalkerTrainee(config, bundle, None)
+    every = {"evaluate_every": max(steps // 5, 1), "averaged_steps": min(200.0, steps / 10)}
+    bundle.about = replace(bundle.about, plan={"steps": steps, **every, **plan})
+    trainee = TalkerTrainee(config, bundle, bundle.start())
     with tempfile.TemporaryDirectory() as passing, opened("cpu") as place:
         done = train(trainee, Path(passing), "bench", place=place)
     for name, network in trainee.networks.items():
@@ -230,7 +234,8 @@ def variants(bundle: Bundle, steps: int) -> None:
     """Held-out people: distance of what is hidden, likeness of the mouth, and what the expert says."""
     print(f"{'':<22}{'pixels':>9}{'ssim':>8}{'out of step':>13}{'wrong sound':>13}{'slots':>8}")
     for name, change in VARIANTS.items():
-        trainee, judged = trained(bundle, replace(config_of(bundle), **change), steps)
+        config = replace(config_of(bundle), **WHOLE, **change)
+        trainee, judged = trained(bundle, config, steps, batch=WINDOWS)
         near, far = (_in_step(trainee, bundle, shift) for shift in (0, 50))
         used = judged.get("slots", float("nan"))
         figures = f"{judged['pixels']:>9.4f}{judged['mouth_ssim']:>8.3f}{near:>13.3f}{far:>13.3f}{used:>8.2f}"
