@@ -26,6 +26,9 @@ def test_ingest_status_and_lineage_in_a_bucket(
     record = tmp_path / "anna.toml"
     record.write_text(RECORD.format(scope='["ingest"]', expires="2999-01-01"))
     video = film(tmp_path / "a b.mp4")
+    # Others test beside this, in buckets of the same name.
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     assert memdub("ingest", video, "--identity", "anna", "--consent", record, "--json") == 0, memdub.err
     clip = json.loads(memdub.out)["clips"][0]
     home = Home(f"{s3_url}/home")
