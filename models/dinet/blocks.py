@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.networks.blocks import Told
+from models.networks.blocks import Told, by_code
 
 __all__ = ["Down", "Res", "Same", "Up", "averaged", "folded", "rectified"]
 
@@ -91,11 +91,7 @@ class Res(nn.Module):
         self.told = Told(code, width) if code else None
 
     def forward(self, x: Tensor, code: Tensor | None = None) -> Tensor:
-        found = self.first(x)
-        if self.told is not None:
-            assert code is not None
-            found = self.told(found, code)
-        return x + self.second(found)
+        return x + self.second(by_code(self.first(x), self.told, code))
 
 
 def averaged(x: Tensor) -> Tensor:

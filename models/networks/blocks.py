@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Conv", "Down", "Residual", "Told", "Up", "pictures_in", "pictures_out"]
+__all__ = ["Conv", "Down", "Residual", "Told", "Up", "by_code", "pictures_in", "pictures_out"]
 
 _SLOPE = 0.1
 
@@ -43,6 +43,15 @@ class Told(nn.Linear):
         return x + (x * scale + shift).to(x.dtype)
 
 
+def by_code(found: Tensor, told: Told | None, code: Tensor | None) -> Tensor:
+    """What was found as a code has it, where somebody is told one."""
+    if told is None:
+        return found
+    assert code is not None
+    counted: Tensor = told(found, code)
+    return counted
+
+
 class Residual(nn.Module):
     """x + what two convolutions find, of which a code may say what counts; at the start they find little."""
 
@@ -55,11 +64,7 @@ class Residual(nn.Module):
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, code: Tensor | None = None) -> Tensor:
-        found = self.first(x)
-        if self.told is not None:
-            assert code is not None
-            found = self.told(found, code)
-        return x + self.second(found)
+        return x + self.second(by_code(self.first(x), self.told, code))
 
 
 class Down(nn.Sequential):
