@@ -59,7 +59,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no memory": {"memory": False},
     "lips as recalled": {"lip_path": "recalled"},
 }
-WHOLE = {"singly": False, "synced_from": 0.2, "told_from": 1.0}  # experts judge windows
+WHOLE: dict[str, Any] = {"singly": False, "synced_from": 0.2, "told_from": 1.0}  # experts judge windows
 WINDOWS = 3
 CLIPS, SHORT = 8, 40
 SHUFFLES = 200
@@ -194,13 +194,21 @@ def information(a: np.ndarray, b: np.ndarray) -> float:
 # What is learned --------------------------------------------------------------------------------------
 
 
+class Lasting(TalkerTrainee):
+    """What it learned to the last counts, better or not than what it began with: variants are compared."""
+
+    def judge(self) -> dict[str, float]:
+        return {name: value for name, value in super().judge().items() if name != "loss"}
+
+
 def trained(
     bundle: Bundle, config: TalkerConfig, steps: int, **plan: Any
 ) -> tuple[TalkerTrainee, dict[str, float]]:
-    """A trainee that holds what did best, and how it was judged."""
-    every = {"evaluate_every": max(steps // 5, 1), "averaged_steps": min(200.0, steps / 10)}
-    bundle.about = replace(bundle.about, plan={"steps": steps, **every, **plan})
-    trainee = TalkerTrainee(config, bundle, bundle.start())
+    """A trainee at its last step, and how it was judged."""
+    averaged = min(200.0, steps / 10)
+    settled: dict[str, Any] = {"steps": steps, "evaluate_every": steps, "averaged_steps": averaged, **plan}
+    bundle.about = replace(bundle.about, plan=settled)
+    trainee = Lasting(config, bundle, bundle.start())
     with tempfile.TemporaryDirectory() as passing, opened("cpu") as place:
         done = train(trainee, Path(passing), "bench", place=place)
     for name, network in trainee.networks.items():
