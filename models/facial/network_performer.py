@@ -125,7 +125,8 @@ class Generator(nn.Module):
         if self.config.phonetic:
             own = self.phonetic(sound.flatten(0, 1).transpose(1, 2))[..., 0]
             heard = self.heard(own).unflatten(0, (b, t))
-        return self.out(torch.cat([heard, code], -1))
+        rows: Tensor = self.out(torch.cat([heard, code], -1))
+        return rows
 
 
 class SequenceCritic(nn.Module):
