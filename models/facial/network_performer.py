@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from models.facial.columns import COLUMNS
 from models.facial.config_performer import AROUND, SYMBOLS, PerformerConfig
+from models.facial.manner import Manner
 
 __all__ = ["Generator", "SequenceCritic", "parameters_of"]
 
@@ -113,6 +114,7 @@ class Generator(nn.Module):
         self.phonetic = nn.Sequential(*layers)
         self.heard = nn.Sequential(nn.Linear(64, _HEARD), nn.Tanh(), nn.BatchNorm1d(_HEARD))
         self.out = nn.Linear(_HEARD + _CODE, COLUMNS)
+        self.manner = Manner()  # nothing of it is learned by descent
 
     def forward(self, sound: Tensor, state: Tensor) -> Tensor:
         """Of plain symbols; `state` is the scored row that the window begins with."""
