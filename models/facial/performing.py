@@ -21,7 +21,15 @@ from models.facial.network_performer import Generator
 from models.methods import Sound
 from models.training.checkpoint import load_network
 
-__all__ = ["NETWORK", "around", "load_performer", "perform", "performed_raw", "plain"]
+__all__ = [
+    "NETWORK",
+    "around",
+    "load_performer",
+    "perform",
+    "perform_symbols",
+    "performed_raw",
+    "plain",
+]
 
 NETWORK = "performer"
 _HEARD_RATE = 50.0
@@ -53,12 +61,22 @@ def perform(generator: Generator, sound: Sound, statistics: Statistics | None = 
 
     `statistics` are of whom is shown, where they are not the trained person's: a template's own pose.
     """
-    generator.eval()
-    manner, config = generator.manner, generator.config
-    known = statistics or manner.statistics
-    for rows in _in_tiles(_windows(generator, _at_thirty(sound))):
+    yield from _lively(generator, _windows(generator, _at_thirty(sound)), statistics)
+
+
+def perform_symbols(
+    generator: Generator, symbols: Tensor, statistics: Statistics | None = None
+) -> Iterator[Tensor]:
+    """The same for log-probabilities (n, 29) at 30 a second that are all at hand."""
+    yield from _lively(generator, _windows(generator, iter([plain(symbols)])), statistics)
+
+
+def _lively(generator: Generator, blocks: Iterator[Tensor], known: Statistics | None) -> Iterator[Tensor]:
+    """Scored rows as lively as the person, in the person's own units."""
+    manner, config = generator.eval().manner, generator.config
+    for rows in _in_tiles(blocks):
         lively = finished(rows.to(manner.mean), manner, moments=config.moments, shown=config.blinks)
-        out = known.unscore(lively[REACH:-REACH].cpu())
+        out = (known or manner.statistics).unscore(lively[REACH:-REACH].cpu())
         if config.centred:
             out[:, EXPRESSION] += manner.mean[EXPRESSION].to(out)
         yield out
@@ -66,7 +84,6 @@ def perform(generator: Generator, sound: Sound, statistics: Statistics | None = 
 
 def performed_raw(generator: Generator, symbols: Tensor) -> Tensor:
     """Scored rows (n, 71) for plain symbols (n, 29) at 30 a second that are all at hand, as they come."""
-    generator.eval()
     return torch.cat([torch.zeros(0, COLUMNS), *_windows(generator, iter([symbols]))])
 
 
@@ -147,7 +164,7 @@ class _Stage:
 
 def _windows(net: Generator, symbols: Iterator[Tensor]) -> Iterator[Tensor]:
     """Blocks of scored rows."""
-    stage = _Stage(net)
+    stage = _Stage(net.eval())
     size, hop = stage.size, stage.size - stage.joint
     for rows in symbols:
         stage.heard = torch.cat([stage.heard, rows])

@@ -56,7 +56,7 @@ def style_for(seed: int) -> Style:
 
 
 def vivid_style(seed: int) -> Style:
-    """One that is told from others' at a look: who hardly moves, and who never rests; 6 to 35 blinks a minute."""
+    """One that is told from others' at a look: who hardly moves, who never rests; 6 to 35 blinks a minute."""
     draw = stream(seed, "vivid style")
 
     def some(least: float, most: float) -> float:
