@@ -1,4 +1,4 @@
-"""Speech with all that heads do meanwhile, of made-up people who truly differ: what FACIAL's performer learns.
+"""Speech with all that heads do meanwhile, of made-up people who differ: what FACIAL's performer learns from.
 
     python -m tasks.manners FOLDER [--takes 200]            takes, and of them FOLDER/general.bundle
     python -m models.train FOLDER/general.bundle -o DIR     general weights
@@ -6,11 +6,11 @@
 
 As in `tasks.rehearsals` nothing is rendered: landmarks that are known exactly are blurred as a tracker blurs
 them and fitted by extraction's solver, which here gives the head's pose too, and lids are measured as
-extraction measures them. Everybody has a manner of their own (`models.puppet.motion.vivid_style`): some hardly
-move and seldom blink, others never rest.
+extraction measures them. Everybody has a manner of their own (`models.puppet.motion.vivid_style`): some
+hardly move and seldom blink, others never rest.
 
-A take depends on the plan's seed and its number alone: an interrupted run goes on where it stopped. People are
-parted 5 : 1 : 4 into those who are learned from, those who are judged by, and those whom nobody sees.
+A take depends on the plan's seed and its number alone: an interrupted run goes on where it stopped. People
+are parted 5 : 1 : 4 into those who are learned from, those who are judged by, and those whom nobody sees.
 """
 
 from __future__ import annotations
