@@ -65,6 +65,7 @@ class DubOptions:
     seed: int = 0
     lossless: bool = False
     without: tuple[int, int] | None = None  # frames of the template that no method may be shown
+    pose: str = "generated"  # or "template": the head as it was filmed, of methods that would move it
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,9 @@ def recipe_of(job: Job) -> Recipe:
         "seed": options.seed,
         "lossless": options.lossless,
     }
-    if cast.showing(None) is not None:
+    if cast.poses:
+        parameters["pose"] = options.pose
+    if cast.shows:
         parameters["without"] = options.without and list(options.without)
     # The person is told by all clips: they are in the recipe too.
     others = {
@@ -206,10 +209,14 @@ def _scene(job: Job, hearing: Hearing, video: VideoReader, workspace: Path, spea
     run, share = speaking(chosen.looks, order, rate, job.yaw_limit)
     width, height = video.size
     template = chosen.template(height, width)
+    plates = job.cast.plates(job.home, chosen.material, job.options.without)
+    template = template._replace(plates=plates)
     speaker.meet(template)
+    still = job.options.pose == "template"
     with job.clock("listen"):
-        moving = move(speaker, hearing, workspace / "sound", rate, _rest(chosen))
-    return Scene(video, template, order, run, share, moving, job.options.lossless)
+        moving = move(speaker, hearing, workspace / "sound", rate, _rest(chosen), still=still)
+    reach: tuple[int, int] | None = getattr(speaker, "reach", None)
+    return Scene(video, template, order, run, share, moving, job.options.lossless, reach=reach)
 
 
 def _told(job: Job, hearing: Hearing, scene: Scene, drawn: Drawn | None) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""FACIAL: lips, head and eyes generated together, and rendered to video."""
