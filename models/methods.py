@@ -65,6 +65,7 @@ __all__ = [
 # By name, where the class is: importing this module must not import every system.
 METHODS: dict[str, str] = {
     "dinet": "models.dinet.method:DINet",
+    "facial": "models.facial.method:Facial",
     "memface": "models.memface.method:MemFace",
     "nearest": "models.nearest.method:Nearest",
     "synctalkface": "models.synctalkface.method:SyncTalkFace",

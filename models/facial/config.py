@@ -18,13 +18,17 @@ class FacialConfig:
 
     performer: PerformerConfig
     picture: PictureConfig
+    general: str | None = None  # bundled weights that a person's performer starts from
 
     def as_dict(self) -> dict[str, Any]:
-        return {"performer": self.performer.as_dict(), "picture": self.picture.as_dict()}
+        halves = {"performer": self.performer.as_dict(), "picture": self.picture.as_dict()}
+        return {**halves, "general": self.general}
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> FacialConfig:
-        return cls(PerformerConfig.from_dict(told["performer"]), PictureConfig.from_dict(told["picture"]))
+        """What `as_dict` gave, also after JSON made lists of tuples."""
+        halves = (PerformerConfig.from_dict(told["performer"]), PictureConfig.from_dict(told["picture"]))
+        return cls(*halves, told["general"])
 
 
 def facial_config(preset: str) -> FacialConfig:

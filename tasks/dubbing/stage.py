@@ -26,6 +26,7 @@ import numpy as np
 from models.methods import Drawn, Speaker
 from storage import consent
 from storage.artifacts import Artifact, Made, produce
+from storage.errors import RequestError
 from storage.home import Home
 from storage.media import AAC_RATES, SoundReader, VideoReader
 from storage.media.joining import MediaJoiner
@@ -45,11 +46,12 @@ from tasks.extract import video_of
 from tasks.manifest import Claim, Ingredient, sign
 from tasks.threads import one_thread
 
-__all__ = ["FILM", "TOLD", "DubOptions", "Job", "dub", "recipe_of"]
+__all__ = ["FILM", "POSES", "TOLD", "DubOptions", "Job", "dub", "recipe_of"]
 
 # Risen when the same recipe gives another film.
 VERSION = 2
 FILM, TOLD = "dub.mp4", "dub.json"
+POSES = ("generated", "template")
 _WARM_UP = 10
 _BEST_SOUND = 48_000
 _SOUND_S = 1.0
@@ -65,7 +67,12 @@ class DubOptions:
     seed: int = 0
     lossless: bool = False
     without: tuple[int, int] | None = None  # frames of the template that no method may be shown
-    pose: str = "generated"  # or "template": the head as it was filmed, of methods that would move it
+    pose: str = POSES[0]  # or "template": the head as it was filmed, of methods that would move it
+
+    def __post_init__(self) -> None:
+        if self.pose not in POSES:
+            do = f"use one of {', '.join(POSES)}"
+            raise RequestError("no such pose", where=f"--pose {self.pose}", do=do)
 
 
 @dataclass(frozen=True, eq=False)
