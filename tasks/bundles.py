@@ -2,8 +2,8 @@
 
     write_stage_bundle(path, home, stage, about, materials, Cut(), memory=artifact)
 
-What a stage wants is told by the names of its arrays: rows of sound and expression at 25 a second, or
-canvases at the clips' own rate. Called by `tasks.training`.
+What a stage wants is told by the names of its arrays: rows of sound and expression at 25 a second, whole
+performances at 30, or canvases at the clips' own rate. Called by `tasks.training`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from models.training import TRAIN, About, Bundle, Segment, write_bundle
 from storage.artifacts import Artifact
 from storage.errors import RequestError
 from storage.home import Home
+from tasks._performances import performance_rows
 from tasks.audio import frames_from_speech
 from tasks.material import Cut, Material, person_arrays, require_material, seconds_of
 
@@ -30,6 +31,7 @@ F32 = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
 ROWS_A_SECOND = 25
+_PERFORMED = "performed"
 _ROWS = {"speech", "expression", "trust"}
 
 
@@ -47,7 +49,11 @@ def write_stage_bundle(
 ) -> Path:
     """The stage's bundle at `path`, all or nothing; `brought` are weights to start from or to learn from."""
     more = {**person_arrays(materials), **(brought or {})}
-    if _ROWS & set(stage.arrays):
+    if _PERFORMED in stage.arrays:
+        segments, told = performance_rows(materials, cut)
+        require_material(segments)
+        write_bundle(path, replace(about, segments=tuple(segments)), told | more)
+    elif _ROWS & set(stage.arrays):
         segments, arrays = expression_rows(materials, cut)
         require_material(segments)
         write_bundle(path, replace(about, segments=tuple(segments)), arrays | more)

@@ -23,7 +23,7 @@ __all__ = ["Ear", "ear_of", "ear_of_checkpoint", "heard_alike", "hears", "wanted
 
 _USUAL = "embedded"
 _NAME = "speech"
-_HEARD = {"speech", "sound", "symbols"}  # arrays that hold what a network heard
+_HEARD = {"speech", "sound", "symbols", "symbols30"}  # arrays that hold what a network heard
 
 
 @dataclass(frozen=True)

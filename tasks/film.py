@@ -21,6 +21,7 @@ import numpy as np
 
 from models.puppet import FrameTruth, Puppet, about_neck
 from models.puppet.identity import traits
+from models.puppet.motion import vivid_style
 from models.puppet.performance import Performance, perform
 from storage.errors import MemdubError, RequestError, WorkError
 from storage.media.writer import MediaWriter
@@ -52,6 +53,7 @@ class Script:
     tail_s: float = 0.4
     longest_s: float = 1800.0
     openness: float = 1.0  # how far the mouth opens in speech
+    vivid: bool = False  # head and blinks of a manner that is told from others' at a look
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def rehearse(script: Script) -> tuple[Speech, Performance, Voice]:
         float(frames / Fraction(script.rate)),
         rate=float(script.rate),
         seed=script.seed,
+        style=vivid_style(script.seed) if script.vivid else None,
         openness=script.openness,
     )
     return speech, performance, voice
@@ -94,8 +97,9 @@ def rehearse(script: Script) -> tuple[Speech, Performance, Voice]:
 def spelt(script: Script) -> dict[str, Any]:
     """A script as recipes and truths have it; what is as usual is not told where it once could not be."""
     told = {**asdict(script), "rate": str(script.rate)}
-    if script.openness == Script.openness:
-        del told["openness"]
+    for name in ("openness", "vivid"):
+        if told[name] == getattr(Script, name):
+            del told[name]
     return told
 
 

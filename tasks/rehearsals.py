@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import librosa
 import numpy as np
@@ -32,7 +32,7 @@ from safetensors.torch import save_file
 
 from models.fit.choice import choose, looks
 from models.fit.frames import solve_frames
-from models.fit.geometry import Camera
+from models.fit.geometry import Camera, angles
 from models.fit.landmarks import FitSettings, eye_distance, landmarks_of, targets, view_of
 from models.fit.person import Person, steadied, watch
 from models.fit.shot import solve_shot
@@ -44,6 +44,7 @@ from models.puppet.camera import FOCAL, about_neck, project, rest_pose, rotation
 from models.puppet.identity import traits
 from models.puppet.performance import Performance, perform
 from models.puppet.phonetics import SILENCE, Phoneme, letters
+from models.track.eyes import EYE_POINTS, closures, openings
 from models.track.subset68 import subset68
 from models.training import HELD_OUT, TRAIN, About, Segment, write_bundle
 from models.training.checkpoint import read_checkpoint
@@ -57,12 +58,17 @@ from tasks.threads import one_thread
 __all__ = [
     "FPS",
     "Plan",
+    "SIDE",
+    "Seen",
     "Take",
     "heard_rows",
     "landmarks_in_film",
     "make",
+    "recorded",
     "rehearsed",
+    "seen_face",
     "seen_rows",
+    "spoken",
     "takes",
     "write_general",
 ]
@@ -73,7 +79,7 @@ _log = logging.getLogger(__name__)
 FPS = 25
 _FIRST_SEED = 50_000  # people whom no benchmark knows
 _LATENT = 29
-_SIDE = 256
+SIDE = 256
 _MET = 48
 _WATCHED = 256
 
@@ -168,7 +174,7 @@ def rehearsed(plan: Plan, number: int, backend: AudioBackend) -> Take:
     for _ in range(20):
         voice = voices[int(draw.choice(len(voices), p=shares / shares.sum()))]
         try:
-            sound, phonemes = _spoken(voice, plan.seconds, draw)
+            sound, phonemes = spoken(voice, plan.seconds, draw)
         except MemdubError as error:
             _log.warning("%s: %s", voice.name, error)
             continue
@@ -190,8 +196,12 @@ def _staged(
     motion = perform(phonemes, len(sound) / RATE, rate=float(FPS), seed=seed)
     frames = len(motion)
     expression, identity = seen_rows(landmarks_in_film(seed, motion), plan, draw)
-    world = _levelled(sound, draw) if draw.random() < plan.plain else _through(sound, draw)
-    return Take(heard_rows(world, frames, backend), expression, identity, voice)
+    return Take(heard_rows(recorded(sound, plan, draw), frames, backend), expression, identity, voice)
+
+
+def recorded(sound: F32, plan: Plan, draw: np.random.Generator) -> F32:
+    """Speech as a microphone somewhere has it."""
+    return _levelled(sound, draw) if draw.random() < plan.plain else _through(sound, draw)
 
 
 def _levelled(sound: F32, draw: np.random.Generator) -> F32:
@@ -203,7 +213,7 @@ def _through(sound: F32, draw: np.random.Generator) -> F32:
     return through_the_world(sound, np.ascontiguousarray(sound[::-1]), draw)
 
 
-def _spoken(voice: Speaker, seconds: float, draw: np.random.Generator) -> tuple[F32, list[Phoneme]]:
+def spoken(voice: Speaker, seconds: float, draw: np.random.Generator) -> tuple[F32, list[Phoneme]]:
     """Sentences with pauses between them, and what is said when."""
     size, speed = int(seconds * RATE), float(np.exp(draw.uniform(-0.15, 0.15)))
     sound, phonemes = np.zeros(size, np.float32), list[Phoneme]()
@@ -257,17 +267,36 @@ def landmarks_in_film(seed: int, motion: Performance) -> F32:
         pose = about_neck(offset[:3], rest)
         pose[3:] += offset[3:]
         seen = body.landmarks(expression) @ rotation(pose[:3].astype(np.float64)).T + pose[3:]
-        pixels, _ = project(seen.astype(np.float32), _SIDE)
-        depth = (seen[:, 2] - pose[5]) * FOCAL * _SIDE / pose[5]
+        pixels, _ = project(seen.astype(np.float32), SIDE)
+        depth = (seen[:, 2] - pose[5]) * FOCAL * SIDE / pose[5]
         rows.append(np.column_stack([pixels, depth]))
     return np.stack(rows).astype(np.float32)
 
 
-@one_thread()
+class Seen(NamedTuple):
+    """What extraction makes of a film, row by row."""
+
+    expression: F32  # (T, 64)
+    rotation: F32  # (T, 3) radians
+    translation: F32  # (T, 3) mm
+    shut: F32  # (T,) how far the eyes are shut, 0 to 1
+    identity: F32  # (80,)
+    camera: Camera
+
+
 def seen_rows(landmarks: F32, plan: Plan, draw: np.random.Generator) -> tuple[F32, F32]:
     """(T, 64) expressions and (80,) identity that extraction's fit gives for landmarks seen like this."""
+    found = seen_face(landmarks, plan, draw)
+    return found.expression, found.identity
+
+
+@one_thread()
+def seen_face(
+    landmarks: F32, plan: Plan, draw: np.random.Generator, rate: float = FPS, focal: float | None = None
+) -> Seen:
+    """The whole face, from landmarks (T, 478, 3); `focal` where the lens is known, in pixels."""
     model, settings = builtin(), FitSettings()
-    view, camera = view_of(model), Camera.of_picture(_SIDE, _SIDE)
+    view, camera = view_of(model), Camera.of_picture(SIDE, SIDE, focal)
     mesh = _blurred(landmarks, plan, draw)
     sighted = landmarks_of(mesh, subset68(mesh), np.ones(len(mesh), np.float32))
     points, belief = torch.from_numpy(sighted.points), torch.from_numpy(sighted.belief)
@@ -288,7 +317,15 @@ def seen_rows(landmarks: F32, plan: Plan, draw: np.random.Generator) -> tuple[F3
     goal = targets(view, points, belief, settings, eyes)
     neutral = view.mean + view.identity @ identity
     found = solve_frames(view, goal, depth, neutral, torch.ones(len(mesh) - 1), camera, settings)
-    return steadied(found.expression, found.rotation, person).numpy(), identity.numpy()
+    lids = openings(mesh[:, EYE_POINTS])
+    return Seen(
+        steadied(found.expression, found.rotation, person).numpy(),
+        angles(found.rotation).numpy(),
+        found.translation.numpy(),
+        closures(lids, np.ones(len(mesh), np.bool_), shot, rate),
+        identity.numpy(),
+        camera,
+    )
 
 
 def _blurred(landmarks: F32, plan: Plan, draw: np.random.Generator) -> F32:

@@ -1,1 +1,1 @@
-"""FACIAL: lips, head and eyes generated together, and rendered to video."""
+"""FACIAL: head, blinks and face are performed from sound, and a picture is drawn of them."""

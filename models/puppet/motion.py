@@ -7,7 +7,7 @@ from a stream of its own, so that a change to one leaves the others as they were
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,12 +17,13 @@ from models.puppet.gestures import accents, bump, phrases, speaking, step, strea
 from models.puppet.phonetics import Phoneme
 from models.puppet.visemes import GRID_RATE
 
-__all__ = ["LIMITS", "Style", "blink_times", "motion_curves", "style_for"]
+__all__ = ["LIMITS", "Style", "blink_times", "motion_curves", "style_for", "vivid_style"]
 
 # Radians and millimetres, each way from the pose at rest; the order of `Performance.poses`.
 LIMITS = np.array([np.radians(7.0), np.radians(12.0), np.radians(5.0), 7.0, 5.0, 12.0])
 _FULL_GAZE = np.radians(30.0)
 _FEWEST_BETWEEN_BLINKS_S = 0.8
+_AXES = ("pitch", "yaw", "roll")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Style:
     blinks_per_minute: float = 16.0
     looks_away: float = 0.22  # the part of fixations that are not at the camera
     droop: float = 0.02  # of the upper lids at rest
+    amounts: tuple[float, float, float] = (1.0, 1.0, 1.0)  # how far the head nods, turns and tilts
+    paces: tuple[float, float, float] = (1.0, 1.0, 1.0)  # how fast it does
+    sway: float = 1.0  # how far it is carried sideways, forth and back
+    blink_length: float = 1.0
 
 
 def style_for(seed: int) -> Style:
@@ -47,6 +52,23 @@ def style_for(seed: int) -> Style:
         blinks_per_minute=float(draw.uniform(14.5, 17.5)),
         looks_away=float(draw.uniform(0.12, 0.3)),
         droop=float(draw.uniform(0.0, 0.05)),
+    )
+
+
+def vivid_style(seed: int) -> Style:
+    """One that is told from others' at a look: who hardly moves, who never rests; 6 to 35 blinks a minute."""
+    draw = stream(seed, "vivid style")
+
+    def some(least: float, most: float) -> float:
+        return float(np.exp(draw.uniform(np.log(least), np.log(most))))
+
+    return replace(
+        style_for(seed),
+        amounts=(some(0.4, 1.7), some(0.4, 1.7), some(0.4, 1.7)),
+        paces=(some(0.6, 1.6), some(0.6, 1.6), some(0.6, 1.6)),
+        sway=some(0.4, 2.0),
+        blinks_per_minute=some(6.0, 35.0),
+        blink_length=some(0.8, 2.0),
     )
 
 
@@ -70,19 +92,22 @@ def motion_curves(
 
 def _head(t: np.ndarray, phonemes: Sequence[Phoneme], seed: int, style: Style) -> np.ndarray:
     alive = 0.3 + 0.7 * speaking(t, phonemes)
-    noise = {axis: wander(t, 2.6, seed, f"{axis} slow") for axis in ("pitch", "yaw", "roll", "x", "z")}
-    quick = {axis: wander(t, 0.7, seed, f"{axis} quick") for axis in ("pitch", "yaw", "roll")}
+    pace = {**dict(zip(_AXES, style.paces, strict=True)), "x": 1.0, "z": 1.0}
+    noise = {axis: wander(t, 2.6 / own, seed, f"{axis} slow") for axis, own in pace.items()}
+    quick = {axis: wander(t, 0.7 / pace[axis], seed, f"{axis} quick") for axis in _AXES}
     pitch = (0.9 * noise["pitch"] + 0.45 * quick["pitch"]) * alive
     yaw = (2.1 * noise["yaw"] + 0.8 * quick["yaw"]) * alive
     roll = (0.8 * noise["roll"] + 0.35 * quick["roll"]) * alive
-    _take_postures(pitch, yaw, roll, t, phonemes, seed)
+    _take_postures(pitch, yaw, roll, t, phonemes, seed, style.paces)
     _nod(pitch, yaw, phonemes, seed)
     breath = _breath(t, seed)
-    angles = [np.radians(style.energy * degrees) for degrees in (pitch + 0.25 * breath, yaw, roll)]
-    x = 1.6 * noise["x"] * alive + 12.0 * angles[1]
-    shift = [x, 0.7 * breath + 0.5 * noise["pitch"], 3.0 * noise["z"] * alive - 1.0 * breath]
-    # Softly: a hard stop at the limit would show.
-    return np.asarray(LIMITS * np.tanh(np.stack([*angles, *shift], axis=1) / LIMITS))
+    axes = zip((pitch + 0.25 * breath, yaw, roll), style.amounts, strict=True)
+    angles = [np.radians(style.energy * own * degrees) for degrees, own in axes]
+    x = 1.6 * style.sway * noise["x"] * alive + 12.0 * angles[1]
+    shift = [x, 0.7 * breath + 0.5 * noise["pitch"], 3.0 * style.sway * noise["z"] * alive - 1.0 * breath]
+    # Softly: a hard stop at the limit would show. Who moves more than others goes as much further.
+    limits = LIMITS * np.maximum([*style.amounts, style.sway, 1.0, style.sway], 1.0)
+    return np.asarray(limits * np.tanh(np.stack([*angles, *shift], axis=1) / limits))
 
 
 def _breath(t: np.ndarray, seed: int) -> np.ndarray:
@@ -98,6 +123,7 @@ def _take_postures(
     t: np.ndarray,
     phonemes: Sequence[Phoneme],
     seed: int,
+    paces: Sequence[float],
 ) -> None:
     """A new posture with every phrase, and within long ones every few seconds."""
     draw = stream(seed, "posture")
@@ -106,9 +132,9 @@ def _take_postures(
         at = start - 0.15
         while at < max(end - 0.7, start):
             target = draw.normal(0.0, 1.0, 3) * (1.5, 4.2, 1.5)
-            move = step((t - at) / draw.uniform(0.5, 1.0))
-            for curve, delta in zip((pitch, yaw, roll), target - now, strict=True):
-                curve += delta * move
+            lasts = draw.uniform(0.5, 1.0)
+            for curve, delta, pace in zip((pitch, yaw, roll), target - now, paces, strict=True):
+                curve += delta * step((t - at) / (lasts / pace))
             now = target
             at += draw.uniform(1.8, 4.0)
         bump(pitch, end - 0.1, draw.uniform(0.6, 2.0), 0.3, 0.6)
@@ -188,7 +214,10 @@ def _lids(
     left, right = np.zeros(len(t)), np.zeros(len(t))
     for at in blinks:
         close, hold, open_, depth, late, weak = draw.uniform(0, 1, 6)
-        rise, held, fall = 0.06 + 0.025 * close, 0.015 + 0.025 * hold, 0.11 + 0.05 * open_
+        long = style.blink_length
+        rise, held, fall = (
+            long * part for part in (0.06 + 0.025 * close, 0.015 + 0.025 * hold, 0.11 + 0.05 * open_)
+        )
         shut = 0.94 + 0.06 * depth
         bump(left, at + rise, shut, rise, fall, held)
         bump(right, at + rise + 0.005 * late, shut * (1.0 - 0.02 * weak), rise, fall, held)
