@@ -57,8 +57,8 @@ from tasks.threads import one_thread
 
 __all__ = [
     "FPS",
-    "Plan",
     "SIDE",
+    "Plan",
     "Seen",
     "Take",
     "heard_rows",

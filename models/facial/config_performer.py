@@ -78,11 +78,7 @@ class PerformerConfig:
         # As many steps as a laptop has time for ask for higher rates and lighter networks.
         light = cls(
             width=128,
-<<<<<<< HEAD
-            critics=(32, 64, 128, 256),
-=======
             critics=(16, 32, 64, 64),
->>>>>>> performer
             rate=5e-4,
             batch=16,
             steps=4000,
