@@ -138,16 +138,11 @@ def standing_of(one: Material, identity: Tensor, side: int) -> Standing:
     return Standing(identity, turn, moved, camera, shot, seen, side)
 
 
-def plates_of(
-    one: Material, standing: Standing, reader: VideoReader, free: NDArray[np.bool_] | None = None
-) -> dict[int, Tensor]:
-    """What lies behind the head in each shot (S, S, 3) uint8; only of `free` frames (T,), where given."""
+def plates_of(one: Material, standing: Standing, reader: VideoReader) -> dict[int, Tensor]:
+    """What lies behind the head in each shot (S, S, 3) uint8."""
     found = {}
-    usable = one.seen if free is None else one.seen & free
     for number, still in standing.shots.items():
-        rows = np.flatnonzero(usable & (one.shot == number))
-        if not len(rows):
-            continue
+        rows = np.flatnonzero(one.seen & (one.shot == number))
         rows = np.unique(rows[np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)])
         seen = [next(iter(reader.read(int(row), int(row) + 1))) for row in rows]
         place = still.place.expand(len(rows), -1, -1)
@@ -167,19 +162,13 @@ def _fill(
     """A clip's rows, segment by segment; those that were written."""
     one, standing = clip.material, clip.standing
     number_of = {shot: first + k for k, shot in enumerate(standing.shots)}
-    held_out = np.zeros(len(one.seen), bool)
-    mine = [run for run in segments if run.clip == one.clip.id]
-    for run in mine:
-        held_out[run.first : run.first + run.stop - run.start] = run.split != "train"
     shut = np.nan_to_num(one.group.read("track/action_units"))[:, BLINK]
     with video_of(home, one.clip) as video:
         reader = VideoReader(video)
-        plates = plates_of(one, standing, reader, ~held_out) or plates_of(one, standing, reader)
-        for shot, still in standing.shots.items():
-            views["hole"][number_of[shot]] = (still.hole * 255).ceil().numpy()
-            # A shot that is held out whole has nothing that may be shown behind.
-            views["plate"][number_of[shot]] = plates[shot].numpy() if shot in plates else 0
-        for run in mine:
+        for shot, plate in plates_of(one, standing, reader).items():
+            views["hole"][number_of[shot]] = (standing.shots[shot].hole * 255).ceil().numpy()
+            views["plate"][number_of[shot]] = plate.numpy()
+        for run in (run for run in segments if run.clip == one.clip.id):
             frames = np.arange(run.first, run.first + run.stop - run.start)
             number = int(one.shot[frames[0]])
             views["still"][run.start : run.stop] = number_of[number]

@@ -31,6 +31,7 @@ _MARGIN = 1.04  # of the head's own reach; generated poses stay within what was 
 _FEATHER = 0.035  # of the side
 _USUAL = 0.01  # share of a shot's frames on either side that may reach further
 _MOST = 400  # frames that say where a head goes
+_NOTHING = 128
 
 
 class Still(NamedTuple):
@@ -118,14 +119,13 @@ def _size(identity: Tensor) -> float:
 def plate_of(canvases: Tensor, heads: Tensor) -> Tensor:
     """What lies behind a head (S, S, 3) uint8, from canvases (n, S, S, 3) and where the head is (n, S, S).
 
-    Of every pixel the median of the moments at which no head is there; of all moments where there is none.
+    Of every pixel the median of the moments at which no head is there; grey where there is always one, since
+    what lies behind must never tell what a face looks like.
     """
-    uncovered = (~heads).any(0)
-    counts = (~heads | ~uncovered).sum(0)
+    counts = (~heads).sum(0)
     lifted = canvases.short()
-    # Sorted, those that do not count stand last.
-    lifted[(heads & uncovered)] = 256
+    # Sorted, what does not count stands last.
+    lifted[heads] = 256
     middle = ((counts - 1) // 2).clamp(min=0)
-    ordered = lifted.sort(0).values
-    at = middle[None, :, :, None].expand(1, -1, -1, 3)
-    return ordered.gather(0, at)[0].to(torch.uint8)
+    found = lifted.sort(0).values.gather(0, middle[None, :, :, None].expand(1, -1, -1, 3))[0]
+    return torch.where(counts[..., None] > 0, found, _NOTHING).to(torch.uint8)

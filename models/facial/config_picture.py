@@ -36,6 +36,7 @@ class PictureConfig:
     told_from: float = 0.0  # share of the steps after which somebody does
     face: float = 3.0  # [ours] how much more the face matters than the rest of the hole; eyes twice that
     drawn: float = 0.02  # [ours] what it costs to draw where what lies behind would do
+    blinking: float = 0.2  # [ours] share of a batch in which lids are down: else it is one frame in twenty
     rate: float = 1e-4  # [code]
     general: str | None = None  # bundled weights to start from
     plan: Plan = field(default_factory=lambda: Plan(steps=2000, batch=4))

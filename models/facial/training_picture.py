@@ -31,6 +31,7 @@ NETWORK = "generator"
 # `still` (N,) says which of the shots' `plate` and `hole` is a row's.
 PICTURE_ARRAYS = ("target", "render", "eyes", "shut", "still", "plate", "hole")
 _CRITIC = "critic"
+_DOWN = 1.0  # AU45 from which on an eye is no longer quite open
 _JUDGED, _AT_ONCE = 48, 4
 _CONDITION = 4 + 3  # what a critic sees beside a picture: the render with its lids, and what lies behind
 
@@ -58,6 +59,7 @@ class PictureTrainee:
         self._rows = bundle.rows(TRAIN)
         if not len(self._rows):
             raise ValueError(f"{bundle.path}: nothing to train on")
+        self._blinks = self._rows[bundle["shut"][self._rows] > _DOWN]
         self._low, self._high = _ends(bundle)
         self._still = bundle.tensor("still").long()
         self._plates = pictures_in(bundle.tensor("plate"))
@@ -76,8 +78,12 @@ class PictureTrainee:
         return (Turn("tell", (_CRITIC,)), Turn("play", (NETWORK,)))
 
     def batch(self, step: int, draw: torch.Generator) -> dict[str, Tensor]:
-        picked = torch.randint(len(self._rows), (self.plan.batch,), generator=draw).numpy()
-        return self.read(self._rows[picked])
+        count, share = self.plan.batch, self.config.blinking
+        rows = self._rows[torch.randint(len(self._rows), (count,), generator=draw).numpy()]
+        if len(self._blinks):
+            down = self._blinks[torch.randint(len(self._blinks), (count,), generator=draw).numpy()]
+            rows = np.where(torch.rand(count, generator=draw).numpy() < share, down, rows)
+        return self.read(rows)
 
     def read(self, rows: np.ndarray) -> dict[str, Tensor]:
         """Everything of these frames (B,)."""

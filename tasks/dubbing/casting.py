@@ -66,20 +66,13 @@ class Cast:
         """Whether the method moves heads."""
         return bool(getattr(self.method, "poses", False))
 
-    @property
-    def shows(self) -> bool:
-        """Whether the method is shown any pixels of the person beside the frame that it draws on."""
-        return self.showing(None) is not None or bool(getattr(self.method, "behind", False))
-
-    def plates(
-        self, home: Home, template: Material, without: tuple[int, int] | None
-    ) -> dict[int, torch.Tensor] | None:
+    def plates(self, home: Home, template: Material) -> dict[int, torch.Tensor] | None:
         """What lies behind the head, for a method that wants to know it."""
         if not getattr(self.method, "behind", False):
             return None
         side = self.method.stages(self.config)[-1].side
         identity = torch.from_numpy(person_arrays(self.materials)["identity"])
-        return behind(home, template, identity, side, without)
+        return behind(home, template, identity, side)
 
     def speakers(
         self, home: Home, folder: Path, seed: int, template: Material, without: tuple[int, int] | None = None

@@ -53,16 +53,11 @@ def references(home: Home, materials: Sequence[Material], template: Material, as
     raise MediaError(what, where=template.clip.id, do="ingest more footage of this person")
 
 
-def behind(
-    home: Home, template: Material, identity: torch.Tensor, side: int, without: tuple[int, int] | None
-) -> dict[int, torch.Tensor]:
-    """By shot, what lies behind the head on canvases that stand still."""
-    free = template.seen.copy()
-    if without is not None:
-        free[slice(*without)] = False
+def behind(home: Home, template: Material, identity: torch.Tensor, side: int) -> dict[int, torch.Tensor]:
+    """By shot, what lies behind the head on canvases that stand still; never a pixel of the head itself."""
     standing = standing_of(template, identity, side)
     with video_of(home, template.clip) as video:
-        return plates_of(template, standing, VideoReader(video), free)
+        return plates_of(template, standing, VideoReader(video))
 
 
 def _canvases(home: Home, one: Material, free: NDArray[np.bool_], asked: Showing) -> torch.Tensor:

@@ -111,7 +111,7 @@ def recipe_of(job: Job) -> Recipe:
     }
     if cast.poses:
         parameters["pose"] = options.pose
-    if cast.shows:
+    if cast.showing(None) is not None:
         parameters["without"] = options.without and list(options.without)
     # The person is told by all clips: they are in the recipe too.
     others = {
@@ -216,7 +216,7 @@ def _scene(job: Job, hearing: Hearing, video: VideoReader, workspace: Path, spea
     run, share = speaking(chosen.looks, order, rate, job.yaw_limit)
     width, height = video.size
     template = chosen.template(height, width)
-    plates = job.cast.plates(job.home, chosen.material, job.options.without)
+    plates = job.cast.plates(job.home, chosen.material)
     template = template._replace(plates=plates)
     speaker.meet(template)
     still = job.options.pose == "template"
