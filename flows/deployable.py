@@ -43,8 +43,9 @@ __all__ = [
     "train",
 ]
 
-Method = Literal["memface", "dinet", "synctalkface", "nearest"]
+Method = Literal["memface", "dinet", "facial", "synctalkface", "nearest"]
 Preset = Literal["smoke", "cpu", "gpu", "gpu-512"]
+Pose = Literal["generated", "template"]
 Speech = Literal["embedded", "deepspeech"]
 Tracker = Literal["mesh", "task"]
 
@@ -257,6 +258,7 @@ def dub(
     method: Method = "memface",
     preset: Preset = "cpu",
     template: str | None = None,
+    pose: Pose = "generated",
     seed: int = 0,
     lossless: bool = False,
     workers: int = 0,
@@ -272,6 +274,7 @@ def dub(
         method: The talking-face system.
         preset: smoke for tests, cpu for a laptop, gpu for the paper's sizes.
         template: The clip to dub over; the best for it if not given.
+        pose: Whose head, of methods that move it: made from the speech, or as it was filmed.
         seed: Where chance begins.
         lossless: Code pictures without loss.
         workers: Threads; 0 is one a core, four at most.
@@ -287,7 +290,7 @@ def dub(
             identity,
             speech,
             out,
-            options=DubOptions(method, preset, template, seed, lossless),
+            options=DubOptions(method, preset, template, seed, lossless, pose=pose),
             workers=workers,
             where=where,
             home=home,

@@ -140,7 +140,8 @@ def _options(methods: Sequence[str], preset: str, clip: str) -> dict[str, DubOpt
     from tasks.training import require_methods
 
     require_methods(methods, "--methods")
-    return {name: DubOptions(name, preset, template=clip) for name in methods}
+    # Frame is held against frame: whoever moves heads keeps them as they were filmed.
+    return {name: DubOptions(name, preset, template=clip, pose="template") for name in methods}
 
 
 def _require(home: Home, clip: Artifact, asked: dict[str, DubOptions]) -> None:

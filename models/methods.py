@@ -19,6 +19,11 @@ Refinements worth knowing:
 - Every tensor of a batch has the batch as its first axis: several devices share it by cutting there.
 - A method with an attribute `references`, a number, is shown as many frames of the person.
 - A speaker whose motion is `heard` tells by `silence` (K,) what it hears where nobody speaks.
+- A speaker with `reach`, (before, after), draws a frame from the motion of so many frames around it, too:
+  views then bring `near`.
+- A method with `behind`, true or false, wants the template's `plates` of its last stage's side.
+- A method with `poses`, true or false, moves heads; where a user wants the template's, its motion has no
+  rotation when it draws.
 """
 
 from __future__ import annotations
@@ -44,6 +49,7 @@ __all__ = [
     "Memory",
     "Method",
     "Motion",
+    "Near",
     "Person",
     "Plan",
     "Sound",
@@ -59,6 +65,7 @@ __all__ = [
 # By name, where the class is: importing this module must not import every system.
 METHODS: dict[str, str] = {
     "dinet": "models.dinet.method:DINet",
+    "facial": "models.facial.method:Facial",
     "memface": "models.memface.method:MemFace",
     "nearest": "models.nearest.method:Nearest",
     "synctalkface": "models.synctalkface.method:SyncTalkFace",
@@ -168,6 +175,16 @@ class Template(NamedTuple):
     height: int
     width: int
     rate: float  # frames a second
+    # By shot, (S, S, 3) uint8: what lies behind the head on `models.canvas.still`'s canvas; see `Method`.
+    plates: Mapping[int, Tensor] | None = None
+
+
+class Near(NamedTuple):
+    """What heads do around a view's frames: rows (before + B + after, ...), which end with the view's run."""
+
+    fit: Fit  # as filmed
+    motion: Motion  # as wanted
+    speaks: Tensor  # 0 to 1, as in a view
 
 
 class View(NamedTuple):
@@ -179,6 +196,7 @@ class View(NamedTuple):
     fit: Fit  # rows (B, ...)
     motion: Motion  # rows (B, ...), already at the template's rate
     speaks: Tensor  # (B,) 0 to 1: 0 leaves the frame as it is
+    near: Near | None = None  # for a speaker with `reach`
 
 
 class Drawn(NamedTuple):

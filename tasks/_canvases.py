@@ -35,7 +35,7 @@ from tasks.material import Cut, Material, person_arrays, require_material, secon
 from tasks.remember import open_memory
 from tasks.threads import one_thread
 
-__all__ = ["canvas_segments", "write_canvases", "write_general_canvases"]
+__all__ = ["canvas_segments", "chosen_pictures", "write_canvases", "write_general_canvases"]
 
 Arrays = Mapping[str, NDArray[Any]]
 # Whole pictures are held, which may be large.
@@ -191,7 +191,7 @@ def _fill(
     for name, told in rows_in_time(one.material, stage.arrays).items():
         views[name][one.row_of[frames]] = told[frames]
     with video_of(home, one.material.clip) as video:
-        pictures = _chosen(VideoReader(video), frames)
+        pictures = chosen_pictures(VideoReader(video), frames)
         for start in range(0, len(frames), _BLOCK):
             block = frames[start : start + _BLOCK]
             shown = torch.from_numpy(np.stack(list(itertools.islice(pictures, len(block)))))
@@ -201,7 +201,7 @@ def _fill(
             tell(len(block))
 
 
-def _chosen(reader: VideoReader, frames: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+def chosen_pictures(reader: VideoReader, frames: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
     """The pictures of these frames, which rise; what lies far off is not decoded."""
     cuts = [0, *(np.flatnonzero(np.diff(frames) > 1) + 1).tolist(), len(frames)]
     for a, b in itertools.pairwise(cuts):

@@ -57,6 +57,10 @@ def write_stage_bundle(
         segments, arrays = expression_rows(materials, cut)
         require_material(segments)
         write_bundle(path, replace(about, segments=tuple(segments)), arrays | more)
+    elif "render" in stage.arrays:
+        from tasks._stills import write_stills
+
+        write_stills(path, home, stage, about, materials, cut, more, progress)
     else:
         from tasks._canvases import write_canvases
 

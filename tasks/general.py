@@ -35,6 +35,7 @@ from storage.ledger import Ledger
 from storage.recipes import hash_file
 from storage.weights import Registry
 from tasks._canvases import canvas_segments, write_general_canvases
+from tasks._stills import write_general_stills
 from tasks.ears import Ear, heard_alike, hears
 from tasks.material import Cut, Material, open_materials, require_material
 from tasks.remember import features_of
@@ -76,7 +77,8 @@ def write_general(home: Home, course: Course, target: Path, people: Sequence[str
     told = json.loads(json.dumps(config.as_dict()))
     names = (course.method, stage.name, course.preset)
     about = About(*names, told, course.seed, course.plan, inputs=inputs, recipe=recipe)
-    write_general_canvases(target, home, stage, about, some, segments, brought, _bar)
+    writes = write_general_stills if "render" in stage.arrays else write_general_canvases
+    writes(target, home, stage, about, some, segments, brought, _bar)
     return target
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["dub"]
 
+POSES = ("generated", "template")
+
 
 @click.command()
 @click.argument("identity", metavar="NAME")
@@ -24,6 +26,13 @@ __all__ = ["dub"]
 @click.option("--method", default="memface", show_default=True, help="The talking-face system.")
 @click.option("--preset", default="cpu", show_default=True, help="smoke, cpu or gpu.")
 @click.option("--template", metavar="CLIP", help="The clip to dub over; default: the best for it.")
+@click.option(
+    "--pose",
+    type=click.Choice(POSES),
+    default=POSES[0],
+    show_default=True,
+    help="Whose head, of methods that move it: made from the speech, or as it was filmed.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where chance begins.")
 @click.option("--lossless", is_flag=True, help="Code pictures without loss.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Threads; default: one a core, four at most.")
@@ -37,6 +46,7 @@ def dub(
     method: str,
     preset: str,
     template: str | None,
+    pose: str,
     seed: int,
     lossless: bool,
     workers: int | None,
@@ -51,7 +61,7 @@ def dub(
     """
     from tasks.dubbing.stage import DubOptions
 
-    options = DubOptions(method, preset, template, seed, lossless)
+    options = DubOptions(method, preset, template, seed, lossless, pose=pose)
     if dry_run:
         _plan(identity, audio, options, as_json)
         return

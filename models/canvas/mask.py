@@ -18,7 +18,17 @@ from models.canvas.places import projected
 from models.fit.geometry import rotation
 from models.morphable.builtin import builtin
 
-__all__ = ["FEATHER", "GUARD", "framed_masks", "guard_of", "masks", "wider"]
+__all__ = [
+    "FEATHER",
+    "GUARD",
+    "framed_masks",
+    "guard_of",
+    "hulls",
+    "masks",
+    "on_canvas",
+    "support",
+    "wider",
+]
 
 FEATHER = 0.07  # of the mouth's canvas: how softly a mask ends
 GUARD = 4  # canvas pixels around the mask that training hides, too
@@ -50,14 +60,24 @@ def _support(identity: Tensor, turn: Tensor, translation: Tensor, camera: Tensor
     neutral = mean + shapes @ identity
     heads = torch.cat([neutral + k * opened for k in _OPENINGS])
     flat = projected(heads.expand(len(turn), -1, -1), rotation(turn), translation, camera)[..., :2]
-    back = torch.linalg.inv(places[:, :, :2])
-    inside = (flat - places[:, None, :, 2]) @ back.transpose(1, 2)
+    inside = on_canvas(flat, places)
     low, high = inside.amin(1, keepdim=True), inside.amax(1, keepdim=True)
     middle = (low + high) / 2
     wider = middle + (inside - middle) * (1 + _DILATED)
     lower = (inside[..., 1:] - middle[..., 1:]).clamp(min=0) / (high - middle)[..., 1:]
     wider[..., 1:] += lower * _BELOW * (high - low)[..., 1:]
-    return (wider @ _directions().T).amax(1)
+    return support(wider)
+
+
+def on_canvas(flat: Tensor, places: Tensor) -> Tensor:
+    """Pixels of pictures (B, P, 2) as pixels of the canvases at `places` (B, 2, 3)."""
+    back = torch.linalg.inv(places[:, :, :2])
+    return (flat - places[:, None, :, 2]) @ back.transpose(1, 2)
+
+
+def support(points: Tensor) -> Tensor:
+    """How far points (B, P, 2) reach in each of K directions: the hull around them, (B, K)."""
+    return (points @ _directions().T).amax(1)
 
 
 @lru_cache(maxsize=1)
@@ -80,9 +100,14 @@ def masks(
     All rows must have a face. Where alpha is above 0 the true picture is hidden from a method.
     """
     reach = _support(identity.float(), turn.float(), translation.float(), camera.float(), places)
+    return hulls(reach, side, feather)
+
+
+def hulls(reach: Tensor, side: int, feather: float) -> Tensor:
+    """Alpha (B, side, side) of hulls that reach so far (B, K); soft inside over `feather` of the side."""
     at = torch.arange(side) + 0.5
     d = _directions()
-    out = torch.full((len(turn), side, side), torch.inf)
+    out = torch.full((len(reach), side, side), torch.inf)
     # Distance to the nearest edge, one direction at a time: all of them at once would not fit a cache.
     for k in range(_DIRECTIONS):
         line = at * d[k, 0]

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.canvas.lips import closing
+from models.canvas.mask import on_canvas
 from models.canvas.places import projected
+from models.canvas.tall import draw_tall
 from models.fit.appearance import normals
 from models.fit.geometry import rotation
 from models.fit.light import shade
 from models.morphable.builtin import builtin
-from models.raster import interpolate, scan, visible
 
 __all__ = ["Meshes", "mesh_pictures", "mesh_points", "mesh_rows", "mesh_triangles", "mesh_vertices"]
 
@@ -139,8 +140,7 @@ def _heads(identity: Tensor, expression: Tensor) -> Tensor:
 
 def _laid(flat: Tensor, places: Tensor) -> Tensor:
     """Picture pixels (B, V, 3) as canvas pixels (B, V, 2)."""
-    back = torch.linalg.inv(places[:, :, :2])
-    return (flat[..., :2] - places[:, None, :, 2]) @ back.transpose(1, 2)
+    return on_canvas(flat[..., :2], places)
 
 
 def _draw(
@@ -168,28 +168,14 @@ def _draw(
 
 
 def _rasterised(points: F32, depth: F32, values: F32, side: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Canvases (B, S, S, 4) on one tall picture, with room between them for what reaches out."""
-    part, (count, vertices) = _part(), depth.shape
-    room = side // 4
-    tall = side + 2 * room
-    shift = np.arange(count, dtype=np.float32)[:, None] * tall + room
-    low, high = np.float32(-room + 1), np.float32(side + room - 1)
-    y = np.clip(points[..., 1], low, high) + shift
-    where = np.stack([points[..., 0], y], -1).reshape(-1, 2).astype(np.float32)
-    all_triangles = (part.triangles[None] + (np.arange(count) * vertices)[:, None, None]).reshape(-1, 3)
-    all_triangles = all_triangles.astype(np.int32)
-    found = scan(where, depth.reshape(-1).astype(np.float32), all_triangles, count * tall, side)
-    shown = visible([found], count * tall * side)
-    which = shown.triangle % len(part.triangles)
-    colours = interpolate(shown, all_triangles, values.reshape(-1, 4)) + np.float32(0.5)
-    colours[which >= part.skin] = 0
-    canvas = np.zeros((count, tall, side, 4), np.uint8)
-    canvas.reshape(-1, 4)[shown.pixel] = colours
-    corners = np.full((count, tall, side), -1, np.int16)
-    corners.reshape(-1)[shown.pixel] = which
-    shares = np.zeros((count, tall, side, 2), np.uint8)
-    shares.reshape(-1, 2)[shown.pixel] = (shown.bary[:2].T * 255 + 0.5).clip(0, 255)
-    inside = slice(room, room + side)
-    coarse = (slice(None), slice(room, room + side, 2), slice(None, None, 2))
-    told = (canvas[:, inside], corners[coarse], shares[coarse])
-    return tuple(torch.from_numpy(np.ascontiguousarray(a)) for a in told)  # type: ignore[return-value]
+    """Canvases (B, S, S, 4), and for `carry` what every other pixel of them shows."""
+    part = _part()
+    drawn = draw_tall(points, depth, part.triangles, values, side)
+    colours = drawn.values + np.float32(0.5)
+    # Below the triangles that close the mouth there is no skin, and beyond them nothing at all.
+    colours[(drawn.triangle < 0) | (drawn.triangle >= part.skin)] = 0
+    coarse = (slice(None), slice(None, None, 2), slice(None, None, 2))
+    corners = drawn.triangle[coarse].astype(np.int16)
+    shares = (drawn.shares[coarse] * 255 + np.float32(0.5)).clip(0, 255).astype(np.uint8)
+    shares[corners < 0] = 0
+    return tuple(torch.from_numpy(a) for a in (colours.astype(np.uint8), corners, shares))  # type: ignore[return-value]

@@ -22,7 +22,7 @@ from storage.errors import CorruptArtifact, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.weights import Registry
-from tasks.dubbing.shown import Showing, references
+from tasks.dubbing.shown import Showing, behind, references
 from tasks.ears import Ear, ear_of_checkpoint, hears
 from tasks.material import Material, person_arrays
 from tasks.remember import open_memory
@@ -60,6 +60,19 @@ class Cast:
         count: int = getattr(self.method, "references", 0)
         last = self.method.stages(self.config)[-1] if count else None
         return None if last is None else Showing(count, last.side, last.framing, without)
+
+    @property
+    def poses(self) -> bool:
+        """Whether the method moves heads."""
+        return bool(getattr(self.method, "poses", False))
+
+    def plates(self, home: Home, template: Material) -> dict[int, torch.Tensor] | None:
+        """What lies behind the head, for a method that wants to know it."""
+        if not getattr(self.method, "behind", False):
+            return None
+        side = self.method.stages(self.config)[-1].side
+        identity = torch.from_numpy(person_arrays(self.materials)["identity"])
+        return behind(home, template, identity, side)
 
     def speakers(
         self, home: Home, folder: Path, seed: int, template: Material, without: tuple[int, int] | None = None

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.methods import Drawn, Fit, Speaker, Template, View
+from models.methods import Drawn, Fit, Motion, Near, Speaker, Template, View
 from storage.errors import WorkError
 from storage.media import Colours, MediaWriter, VideoReader
 from tasks.dubbing.clock import Clock
@@ -63,6 +63,7 @@ class Scene:
     moving: Moving
     lossless: bool = False
     warm_up: int = 0
+    reach: tuple[int, int] | None = None  # frames before and after one that its motion is asked for, too
 
     @property
     def rate(self) -> Fraction:
@@ -219,7 +220,23 @@ def view_of(scene: Scene, begin: int, block: Sequence[U8], colours: Colours) -> 
     pictures = in_colour(block, head_box(fit, *scene.video.size), colours)
     run = torch.from_numpy(scene.run[begin:end].astype(np.int64))
     share = torch.from_numpy(scene.share[begin:end].copy())
-    return View(pictures, rows, run, fit, scene.moving.at(begin, end), share)
+    return View(pictures, rows, run, fit, scene.moving.at(begin, end), share, _near(scene, begin, end))
+
+
+def _near(scene: Scene, begin: int, end: int) -> Near | None:
+    """What is done around frames begin to end; the ends of their run hold on."""
+    if scene.reach is None:
+        return None
+    before, after = scene.reach
+    wanted = np.arange(begin - before, end + after)
+    same = np.flatnonzero(scene.run == scene.run[begin])
+    at = np.clip(wanted, same[0], same[-1])
+    low, high = int(at[0]), int(at[-1]) + 1
+    motion, own = scene.moving.at(low, high), torch.from_numpy(at - low)
+    rows = torch.from_numpy(scene.order[at])
+    fit = Fit(*(part[rows] for part in scene.template.fit))
+    moved = Motion(*(None if part is None else part[own] for part in motion))  # type: ignore[arg-type]
+    return Near(fit, moved, torch.from_numpy(scene.share[at]))
 
 
 def _checked(drawn: Drawn, count: int) -> Drawn:
@@ -248,7 +265,10 @@ def remembers(scene: Scene, speaker: Speaker, begin: int) -> tuple[bool, Drawn]:
 
 def _with(view: View, other: View) -> View:
     """The view as one of the other's run, with another motion, so that memory of either shows."""
-    motion = view.motion
+    near = view.near and view.near._replace(motion=_halfway(view.near.motion))
+    return view._replace(run=other.run, motion=_halfway(view.motion), near=near)
+
+
+def _halfway(motion: Motion) -> Motion:
     fields = {name: getattr(motion, name) for name in ("expression", "around", "heard")}
-    moved = {name: value * 0.5 for name, value in fields.items() if value is not None}
-    return view._replace(run=other.run, motion=motion._replace(**moved))
+    return motion._replace(**{name: value * 0.5 for name, value in fields.items() if value is not None})

@@ -32,6 +32,7 @@ F32 = NDArray[np.float32]
 # Motion's fields beside the expression, in a spool's columns.
 _EXPRESSION = 64
 _MORE: Mapping[str, int] = {"rotation": 3, "translation": 3, "blink": 1}
+_POSE = ("rotation", "translation")
 _VOICE_RATE = 50.0
 _WHOLE = "motion.json"
 
@@ -47,6 +48,7 @@ class Moving:
     follows: F32  # (n50,) how far the mouth follows the sound
     rest: F32  # (64,) the mouth shut
     silence: F32 | None = None  # (K,) what is heard where nobody speaks, of a method that hears
+    still: bool = False  # the template's head, whatever the speaker would do with it
 
     def at(self, start: int, stop: int) -> Motion:
         """Rows of output frames start to stop."""
@@ -55,6 +57,9 @@ class Moving:
         expression, column = self._gated(rows[:, :_EXPRESSION], follow), _EXPRESSION
         found: dict[str, torch.Tensor] = {}
         for name in self.more:
+            if self.still and name in _POSE:
+                column += _MORE[name]
+                continue
             part = rows[:, column : column + _MORE[name]]
             found[name] = torch.from_numpy(np.ascontiguousarray(part[:, 0] if _MORE[name] == 1 else part))
             column += _MORE[name]
@@ -101,7 +106,9 @@ def _read(spool: Spool, at: NDArray[np.float64]) -> F32:
     return np.asarray(rows[low - begin] * (1 - part) + rows[high - begin] * part, np.float32)
 
 
-def move(speaker: Speaker, hearing: Hearing, folder: Path, rate: float, rest: F32) -> Moving:
+def move(
+    speaker: Speaker, hearing: Hearing, folder: Path, rate: float, rest: F32, *, still: bool = False
+) -> Moving:
     """All motion of a sound; what an earlier run left in `folder` is taken if it is whole."""
     own_rate, whole = float(speaker.rate or rate), folder / _WHOLE
     if not whole.exists():
@@ -118,6 +125,7 @@ def move(speaker: Speaker, hearing: Hearing, folder: Path, rate: float, rest: F3
         gate(hearing.voice),
         rest,
         None if silence is None else silence.float().numpy(),
+        still,
     )
 
 

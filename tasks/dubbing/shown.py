@@ -22,10 +22,11 @@ from models.morphable.mouth_shape import opening_of_keys
 from storage.errors import MediaError
 from storage.home import Home
 from storage.media import VideoReader
+from tasks._stills import plates_of, standing_of
 from tasks.extract import video_of
 from tasks.material import Material
 
-__all__ = ["Showing", "references"]
+__all__ = ["Showing", "behind", "references"]
 
 # Fewer frames than these show hardly a mouth or two.
 _FEW = 25
@@ -50,6 +51,13 @@ def references(home: Home, materials: Sequence[Material], template: Material, as
             return _canvases(home, one, free, asked)
     what = "no frame is left that shows the face"
     raise MediaError(what, where=template.clip.id, do="ingest more footage of this person")
+
+
+def behind(home: Home, template: Material, identity: torch.Tensor, side: int) -> dict[int, torch.Tensor]:
+    """By shot, what lies behind the head on canvases that stand still; never a pixel of the head itself."""
+    standing = standing_of(template, identity, side)
+    with video_of(home, template.clip) as video:
+        return plates_of(template, standing, VideoReader(video))
 
 
 def _canvases(home: Home, one: Material, free: NDArray[np.bool_], asked: Showing) -> torch.Tensor:

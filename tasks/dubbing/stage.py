@@ -26,6 +26,7 @@ import numpy as np
 from models.methods import Drawn, Speaker
 from storage import consent
 from storage.artifacts import Artifact, Made, produce
+from storage.errors import RequestError
 from storage.home import Home
 from storage.media import AAC_RATES, SoundReader, VideoReader
 from storage.media.joining import MediaJoiner
@@ -45,11 +46,12 @@ from tasks.extract import video_of
 from tasks.manifest import Claim, Ingredient, sign
 from tasks.threads import one_thread
 
-__all__ = ["FILM", "TOLD", "DubOptions", "Job", "dub", "recipe_of"]
+__all__ = ["FILM", "POSES", "TOLD", "DubOptions", "Job", "dub", "recipe_of"]
 
 # Risen when the same recipe gives another film.
 VERSION = 2
 FILM, TOLD = "dub.mp4", "dub.json"
+POSES = ("generated", "template")
 _WARM_UP = 10
 _BEST_SOUND = 48_000
 _SOUND_S = 1.0
@@ -65,6 +67,12 @@ class DubOptions:
     seed: int = 0
     lossless: bool = False
     without: tuple[int, int] | None = None  # frames of the template that no method may be shown
+    pose: str = POSES[0]  # or "template": the head as it was filmed, of methods that would move it
+
+    def __post_init__(self) -> None:
+        if self.pose not in POSES:
+            do = f"use one of {', '.join(POSES)}"
+            raise RequestError("no such pose", where=f"--pose {self.pose}", do=do)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +109,8 @@ def recipe_of(job: Job) -> Recipe:
         "seed": options.seed,
         "lossless": options.lossless,
     }
+    if cast.poses:
+        parameters["pose"] = options.pose
     if cast.showing(None) is not None:
         parameters["without"] = options.without and list(options.without)
     # The person is told by all clips: they are in the recipe too.
@@ -206,10 +216,14 @@ def _scene(job: Job, hearing: Hearing, video: VideoReader, workspace: Path, spea
     run, share = speaking(chosen.looks, order, rate, job.yaw_limit)
     width, height = video.size
     template = chosen.template(height, width)
+    plates = job.cast.plates(job.home, chosen.material)
+    template = template._replace(plates=plates)
     speaker.meet(template)
+    still = job.options.pose == "template"
     with job.clock("listen"):
-        moving = move(speaker, hearing, workspace / "sound", rate, _rest(chosen))
-    return Scene(video, template, order, run, share, moving, job.options.lossless)
+        moving = move(speaker, hearing, workspace / "sound", rate, _rest(chosen), still=still)
+    reach: tuple[int, int] | None = getattr(speaker, "reach", None)
+    return Scene(video, template, order, run, share, moving, job.options.lossless, reach=reach)
 
 
 def _told(job: Job, hearing: Hearing, scene: Scene, drawn: Drawn | None) -> dict[str, Any]:

@@ -176,7 +176,9 @@ def compare(options: argparse.Namespace, work: Path) -> int:
         made = {name: work / f"{name}.mp4" for name in sounds}
         for name, sound in sounds.items():
             hidden = (0, len(unseen.seen))  # nobody is shown a frame that is judged
-            asked = DubOptions(name.split(",")[0], options.preset, template=unseen.clip.id, without=hidden)
+            asked = DubOptions(
+                name.split(",")[0], options.preset, unseen.clip.id, without=hidden, pose="template"
+            )
             dub(WHO, sound, made[name], options=asked, home=home.url)
         watched = {name: watch(path) for name, path in made.items()}
         scores = {name: held(path, watched[name], truth, true) for name, path in made.items()}

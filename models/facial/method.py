@@ -1,0 +1,109 @@
+"""FACIAL: head, blinks and face are performed from sound, and a picture is drawn of them.
+
+Two stages, each a person's own: who performs, which starts from general weights, and who draws. A head is
+performed within where the template's was filmed, about how it was held there; where a user wants the
+template's own pose, only lips and lids are performed. Found by `models.methods.find_method`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.facial.columns import BLINK, BLINK_MOST, EXPRESSION, Statistics, from_columns, to_columns
+from models.facial.config import FacialConfig, facial_config
+from models.facial.painter import Painter
+from models.facial.performing import load_performer, perform
+from models.facial.steadying import Range, steadied
+from models.facial.training_performer import ARRAYS, PerformerTrainee
+from models.facial.training_picture import PICTURE_ARRAYS, PictureTrainee
+from models.methods import Drawn, Motion, Person, Sound, Stage, Template, Trainee, View
+from models.training.bundle import Bundle
+
+__all__ = ["Facial", "FacialSpeaker"]
+
+PERFORMER, PICTURE = "performer", "picture"
+
+
+class Facial:
+    """See `models.methods.Method`."""
+
+    name = "facial"
+    version = 1
+    perceives = (PICTURE,)
+    behind = True
+    poses = True
+    training_only: tuple[str, ...] = ("critic",)
+
+    def config(self, preset: str) -> FacialConfig:
+        return facial_config(preset)
+
+    def config_from(self, told: Mapping[str, Any]) -> FacialConfig:
+        return FacialConfig.from_dict(told)
+
+    def stages(self, config: FacialConfig) -> tuple[Stage, ...]:
+        picture = config.picture
+        return (
+            Stage(PERFORMER, True, ARRAYS, config.general),
+            Stage(PICTURE, True, PICTURE_ARRAYS, picture.general, picture.side),
+        )
+
+    def trainee(
+        self, stage: str, config: FacialConfig, bundle: Bundle, start: Mapping[str, Tensor] | None
+    ) -> Trainee:
+        if stage == PERFORMER:
+            return PerformerTrainee(config.performer, bundle, start)
+        if stage == PICTURE:
+            return PictureTrainee(config.picture, bundle, start)
+        raise ValueError(f"facial has no stage {stage!r}")
+
+    def speaker(
+        self, config: FacialConfig, weights: Mapping[str, Mapping[str, Tensor]], person: Person
+    ) -> FacialSpeaker:
+        return FacialSpeaker(config, weights, person)
+
+
+class FacialSpeaker:
+    """See `models.methods.Speaker`."""
+
+    rate: float | None = 30.0
+
+    def __init__(
+        self, config: FacialConfig, weights: Mapping[str, Mapping[str, Tensor]], person: Person
+    ) -> None:
+        self._net = load_performer(config.performer, weights[PERFORMER])
+        self._painter = Painter(config.picture, weights[PICTURE], person)
+        self.reach = self._painter.reach
+        self._filmed: _Filmed | None = None
+
+    def meet(self, template: Template) -> None:
+        self._filmed = _Filmed(template)
+        self._painter.meet(template)
+
+    def listen(self, sound: Sound) -> Iterator[Motion]:
+        filmed = self._filmed
+        assert filmed is not None, "meet the template first: heads are held as they are there"
+        for rows in steadied(perform(self._net, sound, filmed.statistics)):
+            rows = filmed.range.within(rows)
+            turn, moved = from_columns(rows, filmed.camera.expand(len(rows), -1), *filmed.size)
+            yield Motion(rows[:, EXPRESSION], turn, moved, rows[:, BLINK] / BLINK_MOST)
+
+    def draw(self, view: View) -> Drawn:
+        return self._painter.draw(view)
+
+
+class _Filmed:
+    """How a template's head is held, and where it goes."""
+
+    def __init__(self, template: Template) -> None:
+        fit, seen = template.fit, template.seen.bool()
+        own = seen & (template.shot == template.shot[seen].mode().values)
+        self.size = (template.height, template.width)
+        self.camera = fit.camera[own].median(0).values
+        nothing = torch.zeros(int(own.sum()))
+        parts = (fit.rotation[own], fit.translation[own], fit.camera[own], nothing, fit.expression[own])
+        rows = to_columns(*(part.float() for part in parts), *self.size)
+        self.statistics, self.range = Statistics.of(rows), Range.of(rows)

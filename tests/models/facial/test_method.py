@@ -1,0 +1,178 @@
+"""FACIAL as dubbing sees it: heads that move as performed or as filmed, and what they are never shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.canvas.still import Standing
+from models.facial.config import FacialConfig, facial_config
+from models.facial.method import PERFORMER, PICTURE, FacialSpeaker
+from models.facial.network_picture import new_generator
+from models.facial.training_picture import NETWORK
+from models.methods import Fit, Motion, Near, Person, Template, View, find_method
+from tests.helpers.performers import heard, in_blocks, living
+
+CONFIG = facial_config("smoke")
+FRAMES, HEIGHT, WIDTH = 60, 120, 160
+BEFORE, AFTER = 6, 3
+
+
+def template(seed: int = 0) -> Template:
+    t = torch.arange(FRAMES) / 25
+    turn = torch.stack([0.05 * torch.sin(3 * t), 0.15 * torch.sin(2 * t), 0.04 * torch.cos(4 * t)], 1)
+    moved = torch.stack([8 * torch.sin(t), 4 * torch.cos(2 * t), 600 + 10 * torch.sin(t)], 1)
+    camera = torch.tensor([[260.0, WIDTH / 2, HEIGHT / 2]]).expand(FRAMES, -1)
+    fit = Fit(turn, moved, camera, torch.zeros(FRAMES, 27), torch.zeros(FRAMES, 64))
+    side = CONFIG.picture.side
+    draw = torch.Generator().manual_seed(seed)
+    plate = torch.randint(0, 256, (side, side, 3), generator=draw, dtype=torch.uint8)
+    seen = torch.ones(FRAMES, dtype=torch.bool)
+    return Template(fit, torch.zeros(FRAMES, dtype=torch.int32), seen, HEIGHT, WIDTH, 25.0, {0: plate})
+
+
+def pictures(seed: int = 7) -> Tensor:
+    draw = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (FRAMES, HEIGHT, WIDTH, 3), generator=draw, dtype=torch.uint8)
+
+
+def weights(config: FacialConfig = CONFIG) -> Mapping[str, Mapping[str, Tensor]]:
+    net = living(config.performer)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        generator = new_generator(config.picture)
+    performer = {f"performer/{name}": value for name, value in net.state_dict().items()}
+    return {PERFORMER: performer, PICTURE: {f"{NETWORK}/{n}": v for n, v in generator.state_dict().items()}}
+
+
+def speaker(config: FacialConfig = CONFIG) -> FacialSpeaker:
+    person = Person(torch.zeros(80), torch.zeros(80), None, {})
+    made = find_method("facial").speaker(config, weights(config), person)
+    assert isinstance(made, FacialSpeaker)
+    made.meet(template())
+    return made
+
+
+def motion(moves: bool = True, blink: float = 0.0) -> Motion:
+    """Of every frame of the template; where it moves, everywhere 6 mm to the right of the film's head."""
+    draw = torch.Generator().manual_seed(3)
+    own, fit = 0.5 * torch.randn(FRAMES, 64, generator=draw), template().fit
+    shut = torch.full((FRAMES,), blink)
+    if not moves:
+        return Motion(own, blink=shut)
+    return Motion(own, fit.rotation, fit.translation + torch.tensor([6.0, 0, 0]), shut)
+
+
+def view(told: Motion, seen: Tensor, start: int = 20, stop: int = 24, speaks: float = 1.0) -> View:
+    met = template()
+    at, near = torch.arange(start, stop), torch.arange(start - BEFORE, stop + AFTER).clamp(0, FRAMES - 1)
+
+    def rows(of: Motion, which: Tensor) -> Motion:
+        return Motion(*(None if one is None else one[which] for one in of))  # type: ignore[arg-type]
+
+    around = Near(Fit(*(v[near] for v in met.fit)), rows(told, near), torch.full((len(near),), speaks))
+    fit = Fit(*(values[at] for values in met.fit))
+    share = torch.full((len(at),), speaks)
+    return View(seen[at], at, torch.zeros(len(at)), fit, rows(told, at), share, around)
+
+
+@pytest.mark.parametrize("sizes", [(7,), (50, 3), (1000,)])
+def test_motion_is_the_same_whatever_the_blocks(sizes: tuple[int, ...]) -> None:
+    whole = heard(400)
+    made = [list(speaker().listen(in_blocks(whole, one))) for one in (sizes, (400,))]
+    for name in ("expression", "rotation", "translation", "blink"):
+        one, other = (torch.cat([getattr(block, name) for block in blocks]) for blocks in made)
+        assert len(one) == 240
+        assert torch.allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [25, 215])
+def test_any_length_of_speech_is_performed(rows: int) -> None:
+    """Half a second, and just about one window."""
+    found = torch.cat([block.expression for block in speaker().listen(iter([heard(rows)]))])
+    assert len(found) == round(rows * 0.6)
+    assert bool(torch.isfinite(found).all())
+
+
+def test_a_head_is_held_where_it_was_filmed() -> None:
+    met = template()
+    blocks = list(speaker().listen(iter([heard(1500)])))
+    turn = torch.cat([block.rotation for block in blocks if block.rotation is not None])
+    moved = torch.cat([block.translation for block in blocks if block.translation is not None])
+    for found, filmed in ((turn, met.fit.rotation), (moved, met.fit.translation)):
+        # A little more in depth than in the picture: both are told by the same columns.
+        slack = 0.15 * (filmed.amax(0) - filmed.amin(0))
+        assert bool((found >= filmed.amin(0) - slack).all())
+        assert bool((found <= filmed.amax(0) + slack).all())
+    assert float(turn.std(0).min()) > 0
+
+
+def test_nothing_under_the_hole_is_looked_at() -> None:
+    """Other pixels there give the same head."""
+    made, met = speaker(), template()
+    seen, other = pictures(), pictures(9)
+    fit = met.fit
+    standing = Standing(
+        torch.zeros(80), fit.rotation, fit.translation, fit.camera, met.shot, met.seen, CONFIG.picture.side
+    )
+    still = standing.shots[0]
+    # Bicubic samples look two picture pixels further; the guard is wider.
+    scale = float(still.place[0, 0])
+    y, x = torch.meshgrid(torch.arange(HEIGHT) + 0.5, torch.arange(WIDTH) + 0.5, indexing="ij")
+    u, v = (x - still.place[0, 2]) / scale, (y - still.place[1, 2]) / scale
+    side = CONFIG.picture.side
+    inside = (u >= 0) & (u < side) & (v >= 0) & (v < side)
+    at = (v.long().clamp(0, side - 1), u.long().clamp(0, side - 1))
+    hole = inside & (still.hole[at] > 0)
+    mixed = torch.where(hole[None, ..., None], other, seen)
+    one, two = (made.draw(view(motion(), some)) for some in (seen, mixed))
+    assert float(hole.float().mean()) > 0.1
+    assert torch.equal(one.patches, two.patches)
+
+
+def test_what_is_drawn_is_laid_on_the_hole_alone() -> None:
+    drawn = speaker().draw(view(motion(), pictures()))
+    assert drawn.patches.shape == (4, 64, 64, 3)
+    assert torch.equal(drawn.places[0], drawn.places[3])
+    assert torch.equal(drawn.alpha[0], drawn.alpha[3])
+    assert float(drawn.alpha[:, 0].max()) == 0
+    assert float(speaker().draw(view(motion(), pictures(), speaks=0.0)).alpha.max()) == 0
+
+
+def test_the_head_moves_as_it_is_wanted_to_or_as_it_was_filmed() -> None:
+    made, seen = speaker(), pictures()
+    moved, filmed = (made.draw(view(motion(moves), seen)).patches for moves in (True, False))
+    assert not torch.equal(moved, filmed)
+    # Where the template comes through, both are at the same place.
+    brows = motion()._replace(expression=torch.zeros(FRAMES, 64))
+    still = motion(False)._replace(expression=torch.zeros(FRAMES, 64))
+    faint = [made.draw(view(one, seen, speaks=0.0)).patches for one in (brows, still)]
+    assert torch.equal(*faint)
+
+
+def test_lids_follow_the_blink() -> None:
+    made, seen = speaker(), pictures()
+    open_, shut = (made.draw(view(motion(blink=share), seen)).patches for share in (0.0, 1.0))
+    assert not torch.equal(open_, shut)
+    blind = replace(CONFIG, picture=replace(CONFIG.picture, eyes=False))
+    both = [speaker(blind).draw(view(motion(blink=share), seen)).patches for share in (0.0, 1.0)]
+    assert torch.equal(*both)
+
+
+def test_frames_are_drawn_alike_in_any_block() -> None:
+    made, seen = speaker(), pictures()
+    whole = made.draw(view(motion(), seen)).patches
+    parts = [made.draw(view(motion(), seen, k, k + 1)).patches for k in range(20, 24)]
+    assert int((whole.int() - torch.cat(parts).int()).abs().max()) <= 1
+
+
+@pytest.mark.parametrize("preset", ["smoke", "cpu", "gpu"])
+def test_a_configuration_survives_json(preset: str) -> None:
+    method, config = find_method("facial"), facial_config(preset)
+    assert method.config_from(json.loads(json.dumps(config.as_dict()))) == config
+    assert [stage.name for stage in method.stages(config)] == [PERFORMER, PICTURE]
