@@ -76,8 +76,8 @@ class PerformerConfig:
             raise ValueError(f"no preset {name!r}: use one of {', '.join(PERFORMER_PRESETS)}")
         if name == "gpu":
             return cls()
-        # [ours] Few steps ask for light networks and higher rates. By the paper's weights nine tenths of the
-        # loss are blinks, which nobody can foretell; by its code's, with a game that counts, lips are learned.
+        # [ours] Few steps ask for light networks and higher rates. By the weights of the paper most of the
+        # loss are blinks, which nobody can foretell; by those of its code lips are learned. The game counts.
         terms = replace(_CODE, fooled=1.0)
         light = cls(
             width=128,
