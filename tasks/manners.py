@@ -1,4 +1,4 @@
-"""Speech with all that heads do meanwhile, of made-up people who truly differ: what FACIAL's performer learns.
+"""Speech with all that heads do meanwhile, of made-up people who differ: what FACIAL's performer learns from.
 
     python -m tasks.manners FOLDER [--takes 200]            takes, and of them FOLDER/general.bundle
     python -m models.train FOLDER/general.bundle -o DIR     general weights
@@ -6,11 +6,11 @@
 
 As in `tasks.rehearsals` nothing is rendered: landmarks that are known exactly are blurred as a tracker blurs
 them and fitted by extraction's solver, which here gives the head's pose too, and lids are measured as
-extraction measures them. Everybody has a manner of their own (`models.puppet.motion.vivid_style`): some hardly
-move and seldom blink, others never rest.
+extraction measures them. Everybody has a manner of their own (`models.puppet.motion.vivid_style`): some
+hardly move and seldom blink, others never rest.
 
-A take depends on the plan's seed and its number alone: an interrupted run goes on where it stopped. People are
-parted 5 : 1 : 4 into those who are learned from, those who are judged by, and those whom nobody sees.
+A take depends on the plan's seed and its number alone: an interrupted run goes on where it stopped. People
+are parted 5 : 1 : 4 into those who are learned from, those who are judged by, and those whom nobody sees.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from models.facial.columns import BLINK_MOST, Statistics, to_columns
 from models.facial.config_performer import RATE as ROWS
-from models.facial.config_performer import PerformerConfig
+from models.methods import find_method
 from models.puppet.camera import FOCAL
 from models.puppet.motion import Style, vivid_style
 from models.puppet.performance import perform
@@ -170,14 +170,17 @@ def performances(files: Sequence[Path]) -> Iterator[Performed]:
 def write_general(
     some: Sequence[Performed],
     target: Path,
-    config: PerformerConfig,
+    config: Mapping[str, Any],
     *,
     preset: str = "cpu",
     seed: int = 0,
     parts: tuple[int, int, int] = PARTS,
     plan: Mapping[str, Any] | None = None,
 ) -> Path:
-    """The bundle from which the performer is trained in general; who is left alone is not in it."""
+    """The bundle from which the performer is trained in general; who is left alone is not in it.
+
+    `config` is the method's, as its `as_dict` tells it.
+    """
     learned, judged = _parted(len(some), parts)
     some = some[: learned + judged]
     ends = np.cumsum([0, *(len(take.performed) for take in some)]).tolist()
@@ -196,7 +199,7 @@ def write_general(
         "clip_std": np.stack([one.std.numpy() for one in own]),
         "speaker": number,
     }
-    told = json.loads(json.dumps({"performer": config.as_dict()}))
+    told = json.loads(json.dumps(config))
     about = About("facial", "performer", preset, told, seed, plan or {}, segments)
     return write_bundle(target, about, arrays)
 
@@ -227,7 +230,7 @@ def main() -> None:
     target = write_general(
         list(performances(files)),
         asked.folder / "general.bundle",
-        PerformerConfig.preset(asked.preset),
+        find_method("facial").config(asked.preset).as_dict(),
         preset=asked.preset,
         parts=(learned, judged, left),
         plan={} if asked.steps is None else {"steps": asked.steps},

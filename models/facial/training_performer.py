@@ -107,7 +107,14 @@ class PerformerTrainee:
         for k in chosen:
             at = runs[k][0] + stride * int(torch.randint(int(counts[k]), (), generator=draw))
             rows.append(self._window(at, *runs[k]))
+            if not self.personal:
+                rows[-1]["heard"] = self._tempered(rows[-1]["heard"], draw)
         return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def _tempered(self, heard: Tensor, draw: torch.Generator) -> Tensor:
+        """Plain symbols of a voice that is surer of them, or less sure."""
+        away = self.config.temper * (2 * float(torch.rand((), generator=draw)) - 1)
+        return (heard - 1) * (1 + away) + 1
 
     def _window(self, at: int, start: int, stop: int) -> dict[str, Tensor]:
         """Rows from `at` on; beyond the run the last row holds on and does not count."""

@@ -3,7 +3,7 @@ import pytest
 
 from models.puppet.expression import INDEX
 from models.puppet.gestures import phrases, wander
-from models.puppet.motion import LIMITS, blink_times, motion_curves, style_for
+from models.puppet.motion import LIMITS, Style, blink_times, motion_curves, style_for, vivid_style
 from models.puppet.phonetics import SILENCE, Phoneme
 from models.puppet.visemes import GRID_RATE
 
@@ -143,3 +143,35 @@ def test_noise_has_unit_strength_and_no_memory():
     noise = wander(t, 2.0, 0, "x")
     assert 0.7 < noise.std() < 1.2
     assert abs(np.corrcoef(noise[:-200], noise[200:])[0, 1]) < 0.1
+
+
+def test_vivid_people_blink_and_move_as_their_style_says():
+    phonemes = chatter(300.0)
+    calm, lively = (
+        Style(blinks_per_minute=b, blink_length=long, amounts=a, paces=p)
+        for b, long, a, p in (
+            (7.0, 0.8, (0.5, 1.6, 1.0), (1.0, 1.0, 0.6)),
+            (32.0, 2.0, (1.5, 0.5, 1.0), (1.0, 1.0, 1.6)),
+        )
+    )
+    (still, pose), (busy, other) = (motion_curves(phonemes, 300.0, 1, one) for one in (calm, lively))
+    assert len(shut(still, "lid_left")) / 5 == pytest.approx(7, rel=0.3)
+    assert len(shut(busy, "lid_left")) / 5 == pytest.approx(32, rel=0.3)
+    down = [(one[:, INDEX["lid_left"]] > 0.5).sum() / len(shut(one, "lid_left")) for one in (still, busy)]
+    assert down[1] > 2 * down[0]
+    spread = other.std(0) / pose.std(0)
+    assert spread[0] > 2
+    assert spread[1] < 0.5
+    speed = np.diff(other[:, 2]).std() / np.diff(pose[:, 2]).std()
+    assert speed > 1.3 * spread[2]
+
+
+def test_vivid_styles_differ_widely_and_repeat():
+    styles = [vivid_style(seed) for seed in range(40)]
+    often = [one.blinks_per_minute for one in styles]
+    assert min(often) < 9
+    assert max(often) > 28
+    assert all(6 <= one <= 35 for one in often)
+    assert np.ptp(np.log([one.amounts for one in styles]), axis=0).min() > np.log(3)
+    assert vivid_style(3) == styles[3]
+    assert styles[3].smile == style_for(3).smile

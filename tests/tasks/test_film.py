@@ -14,7 +14,7 @@ from models.puppet import ACTION_UNITS, MOUTH
 from models.puppet.motion import LIMITS
 from models.puppet.phonetics import SILENCE
 from storage.errors import RequestError
-from tasks.film import TRUTH_SCHEMA, Script, film, rehearse, truth_beside
+from tasks.film import TRUTH_SCHEMA, Script, film, rehearse, spelt, truth_beside
 from tasks.speech import Voice
 
 SCRIPT = Script(
@@ -163,3 +163,12 @@ def test_wrong_scripts_are_refused_before_anything_is_written(change, tmp_path):
 def test_the_target_must_be_an_mp4(tmp_path):
     with pytest.raises(RequestError, match="mp4"):
         film(SCRIPT, tmp_path / "d.avi")
+
+
+def test_a_vivid_manner_is_told_and_an_ordinary_one_is_not():
+    vivid = replace(SCRIPT, vivid=True)
+    assert "vivid" not in spelt(SCRIPT)
+    assert spelt(vivid)["vivid"] is True
+    (speech, usual, _), (same, moved, _) = rehearse(SCRIPT), rehearse(vivid)
+    np.testing.assert_array_equal(speech.samples, same.samples)
+    assert np.abs(usual.poses - moved.poses).max() > 0.01
