@@ -80,12 +80,12 @@ class PerformerConfig:
         # loss are blinks, which nobody can foretell; by those of its code lips are learned. The game counts.
         terms = replace(_CODE, fooled=1.0)
         light = cls(
-            width=128,
+            width=96,
             critics=(16, 32, 64, 64),
             general_terms=terms,
             own_terms=terms,
-            rate=1e-3,
-            batch=16,
+            rate=7e-4,
+            batch=8,
             steps=2000,
             own_rate=3e-4,
             own_steps=300,
