@@ -6,7 +6,7 @@ Tags: [paper] what the paper says, [code] what its authors' code does, [ours] ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from models.training.plan import Plan
@@ -33,13 +33,16 @@ class PictureConfig:
     perception: float = 10.0  # [paper]
     pixels: float = 50.0  # [paper]
     fooled: float = 1.0  # [paper]; 0: nobody tells apart
-    told_from: float = 0.0  # share of the steps after which somebody does
+    told_from: float = 0.0  # share of a person's steps after which somebody does; of many people nobody
     face: float = 3.0  # [ours] how much more the face matters than the rest of the hole; eyes twice that
     drawn: float = 0.02  # [ours] what it costs to draw where what lies behind would do
     blinking: float = 0.2  # [ours] share of a batch in which lids are down: else it is one frame in twenty
     rate: float = 1e-4  # [code]
-    general: str | None = None  # bundled weights to start from
     plan: Plan = field(default_factory=lambda: Plan(steps=2000, batch=4))
+    # [ours] of one person, from bundled weights where there are any; else all is as above
+    general: str | None = None
+    own: Plan | None = None
+    own_rate: float = 1e-4
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,7 +50,9 @@ class PictureConfig:
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> PictureConfig:
         """What `as_dict` gave, also after JSON made lists of tuples."""
-        return cls(**{**told, "widths": tuple(told["widths"]), "plan": Plan(**told["plan"])})
+        own = None if told["own"] is None else Plan(**told["own"])
+        plans = {"plan": Plan(**told["plan"]), "own": own}
+        return cls(**{**told, "widths": tuple(told["widths"]), **plans})
 
 
 _FAST: dict[str, Any] = {"precision": "bfloat16", "channels_last": True}
@@ -63,8 +68,10 @@ _PRESETS = {
     "cpu": PictureConfig(
         rate=6e-4,
         fooled=0.5,
-        told_from=0.6,
-        plan=Plan(steps=1600, batch=4, averaged_steps=100, evaluate_every=200, patience=0, **_FAST),
+        told_from=0.5,
+        plan=Plan(steps=1400, batch=4, averaged_steps=100, evaluate_every=200, patience=0, **_FAST),
+        own=Plan(steps=900, batch=4, averaged_steps=60, evaluate_every=150, patience=0, **_FAST),
+        own_rate=4e-4,
     ),
     # 50 passes over three minutes of footage, at half the paper's batches of one.
     "gpu": PictureConfig(
@@ -82,8 +89,3 @@ def picture_config(preset: str) -> PictureConfig:
     if preset not in _PRESETS:
         raise ValueError(f"no preset {preset!r}; there are {', '.join(_PRESETS)}")
     return _PRESETS[preset]
-
-
-def without_eyes(config: PictureConfig) -> PictureConfig:
-    """The same without an eye attention map."""
-    return replace(config, eyes=False)

@@ -44,7 +44,12 @@ class PictureTrainee:
     def __init__(self, config: PictureConfig, bundle: Bundle, start: Mapping[str, Tensor] | None) -> None:
         bundle.require(PICTURE_ARRAYS)
         self.config, self.bundle = config, bundle
-        self.plan: Plan = bundle.plan(config.plan)
+        person = "speaker" not in bundle
+        # Without anything to start from a person's own training is one like any other.
+        own = config.own if person and start else None
+        self.plan: Plan = bundle.plan(own or config.plan)
+        self._rate = config.rate if own is None else config.own_rate
+        self._played = person and config.fooled > 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(bundle.about.seed)
             self.generator = new_generator(config)
@@ -52,7 +57,7 @@ class PictureTrainee:
         if start:
             load_network(self.generator, NETWORK, start)
         self.networks: Mapping[str, nn.Module] = {NETWORK: self.generator}
-        if config.fooled > 0:
+        if self._played:
             self.networks = {**self.networks, _CRITIC: self.critic}
         self.helpers: Mapping[str, nn.Module] = {"perception": perception_of(bundle.about.recipe)}
         self.runs = {split: bundle.segments(split) for split in (TRAIN, HELD_OUT)}
@@ -67,13 +72,13 @@ class PictureTrainee:
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         betas = (0.5, 0.99)
-        told = {NETWORK: torch.optim.Adam(self.generator.parameters(), self.config.rate, betas)}
-        if self.config.fooled > 0:
-            told[_CRITIC] = torch.optim.Adam(self.critic.parameters(), self.config.rate, betas)
+        told = {NETWORK: torch.optim.Adam(self.generator.parameters(), self._rate, betas)}
+        if self._played:
+            told[_CRITIC] = torch.optim.Adam(self.critic.parameters(), self._rate, betas)
         return dict(told)
 
     def turns(self, step: int) -> Sequence[Turn]:
-        if self.config.fooled <= 0 or step < self.config.told_from * self.plan.steps:
+        if not self._played or step < self.config.told_from * self.plan.steps:
             return (Turn("draw", (NETWORK,)),)
         return (Turn("tell", (_CRITIC,)), Turn("play", (NETWORK,)))
 

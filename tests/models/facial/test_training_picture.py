@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models.facial.config_picture import AFTER, BEFORE, PictureConfig, picture_config
 from models.facial.training_picture import NETWORK, PictureTrainee
-from models.training import HELD_OUT, TRAIN, About, Bundle, Segment, write_bundle
+from models.training import HELD_OUT, TRAIN, About, Bundle, Plan, Segment, write_bundle
 from models.training.devices import opened
 from models.training.engine import train
 
@@ -140,3 +140,34 @@ def test_without_the_map_eyes_know_nothing(trained: PictureTrainee) -> None:
 
 def _weights(trainee: PictureTrainee) -> dict[str, Tensor]:
     return {f"{NETWORK}/{name}": value for name, value in trainee.generator.state_dict().items()}
+
+
+def test_of_many_people_nobody_tells_apart(tmp_path: Path) -> None:
+    """Only of one person is there enough to tell what is true of them."""
+    many = bundle(tmp_path, {"speaker": np.zeros(ROWS, np.int32)})
+    trainee = PictureTrainee(config(), many, None)
+    assert set(trainee.networks) == set(trainee.optimisers()) == {NETWORK}
+    assert [turn.name for turn in trainee.turns(10_000)] == ["draw"]
+
+
+def test_who_starts_from_general_weights_has_a_plan_of_their_own(tmp_path: Path) -> None:
+    own = config(own=Plan(steps=7, batch=2), own_rate=0.5)
+    fresh = PictureTrainee(own, bundle(tmp_path), None)
+    begun = PictureTrainee(own, bundle(tmp_path), _weights(fresh))
+    assert (fresh.plan.steps, begun.plan.steps) == (30, 7)
+    rates = [one.optimisers()[NETWORK].param_groups[0]["lr"] for one in (fresh, begun)]
+    assert rates == [own.rate, 0.5]
+    assert set(begun.networks) == {NETWORK, "critic"}
+
+
+def test_frames_with_lids_down_are_drawn_more_often(tmp_path: Path) -> None:
+    shut = np.zeros(ROWS, np.float32)
+    shut[5] = 4.0
+    shares = []
+    for share in (0.0, 0.5):
+        trainee = PictureTrainee(config(blinking=share), bundle(tmp_path, {"shut": shut}), None)
+        draw = torch.Generator().manual_seed(0)
+        seen = torch.cat([trainee.batch(k, draw)["shut"][:, BEFORE] for k in range(60)])
+        shares.append(float((seen > 1).float().mean()))
+    assert shares[0] < 0.15
+    assert 0.35 < shares[1] < 0.7
