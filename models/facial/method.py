@@ -1,12 +1,14 @@
 """FACIAL: head, blinks and face are performed from sound, and a picture is drawn of them.
 
-Two stages, each a person's own: who performs, which starts from general weights, and who draws. A head is
+Stages are a person's own: who performs and who draws, both from general weights where there are any; and
+at small presets an ear, whose lips are surer than what the performer learns of lips in minutes. A head is
 performed within where the template's was filmed, about how it was held there; where a user wants the
 template's own pose, only lips and lids are performed. Found by `models.methods.find_method`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,17 +17,21 @@ from torch import Tensor
 
 from models.facial.columns import BLINK, BLINK_MOST, EXPRESSION, Statistics, from_columns, to_columns
 from models.facial.config import FacialConfig, facial_config
+from models.facial.lips import AtThirty
 from models.facial.painter import Painter
 from models.facial.performing import load_performer, perform
 from models.facial.steadying import Range, steadied
 from models.facial.training_performer import ARRAYS, PerformerTrainee
 from models.facial.training_picture import PICTURE_ARRAYS, PictureTrainee
+from models.memface.expression import ARRAYS as EAR_ARRAYS
+from models.memface.expression import ExpressionTrainee, listen, load_expression
 from models.methods import Drawn, Motion, Person, Sound, Stage, Template, Trainee, View
+from models.morphable.builtin import builtin
 from models.training.bundle import Bundle
 
 __all__ = ["Facial", "FacialSpeaker"]
 
-PERFORMER, PICTURE = "performer", "picture"
+EAR, PERFORMER, PICTURE = "expression", "performer", "picture"
 
 
 class Facial:
@@ -46,7 +52,9 @@ class Facial:
 
     def stages(self, config: FacialConfig) -> tuple[Stage, ...]:
         picture = config.picture
+        ear = Stage(EAR, True, (*EAR_ARRAYS, "mel"), "memface_expression")
         return (
+            *((ear,) if config.hearing == "ear" else ()),
             Stage(PERFORMER, True, ARRAYS, config.general),
             Stage(PICTURE, True, PICTURE_ARRAYS, picture.general, picture.side),
         )
@@ -54,6 +62,8 @@ class Facial:
     def trainee(
         self, stage: str, config: FacialConfig, bundle: Bundle, start: Mapping[str, Tensor] | None
     ) -> Trainee:
+        if stage == EAR and config.hearing == "ear":
+            return ExpressionTrainee(config.listening, bundle, start)
         if stage == PERFORMER:
             return PerformerTrainee(config.performer, bundle, start)
         if stage == PICTURE:
@@ -75,6 +85,8 @@ class FacialSpeaker:
         self, config: FacialConfig, weights: Mapping[str, Mapping[str, Tensor]], person: Person
     ) -> None:
         self._net = load_performer(config.performer, weights[PERFORMER])
+        self._ear = load_expression(config.listening, weights[EAR]) if config.hearing == "ear" else None
+        self._lips = torch.from_numpy(builtin().coefficients_of(config.listening.groups))
         self._painter = Painter(config.picture, weights[PICTURE], person)
         self.reach = self._painter.reach
         self._filmed: _Filmed | None = None
@@ -86,10 +98,19 @@ class FacialSpeaker:
     def listen(self, sound: Sound) -> Iterator[Motion]:
         filmed = self._filmed
         assert filmed is not None, "meet the template first: heads are held as they are there"
+        # Both listen to one sound, and what one is ahead of the other is all that is held of it.
+        sound, again = itertools.tee(sound)
+        lips = None if self._ear is None else AtThirty(listen(self._ear, again))
+        del again
+        done = 0
         for rows in steadied(perform(self._net, sound, filmed.statistics)):
             rows = filmed.range.within(rows)
             turn, moved = from_columns(rows, filmed.camera.expand(len(rows), -1), *filmed.size)
-            yield Motion(rows[:, EXPRESSION], turn, moved, rows[:, BLINK] / BLINK_MOST)
+            expression = rows[:, EXPRESSION].clone()
+            if lips is not None:
+                expression[:, self._lips] = lips.read(done, done + len(rows))[:, self._lips]
+            done += len(rows)
+            yield Motion(expression, turn, moved, rows[:, BLINK] / BLINK_MOST)
 
     def draw(self, view: View) -> Drawn:
         return self._painter.draw(view)

@@ -46,6 +46,7 @@ def test_a_film_as_long_as_the_speech_with_a_head_made_or_kept(home: Home, tmp_p
     told = [json.loads(one.dub.row["recipe"])["parameters"]["pose"] for one in (made, kept)]
     assert told == ["generated", "template"]
     assert {role for role in json.loads(made.dub.row["recipe"])["inputs"] if "checkpoint" in role} == {
+        "checkpoint expression",
         "checkpoint performer",
         "checkpoint picture",
     }

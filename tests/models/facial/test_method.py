@@ -12,13 +12,20 @@ from torch import Tensor
 
 from models.canvas.still import Standing
 from models.facial.config import FacialConfig, facial_config
-from models.facial.method import PERFORMER, PICTURE, FacialSpeaker
+from models.facial.lips import AtThirty
+from models.facial.method import EAR, PERFORMER, PICTURE, FacialSpeaker
 from models.facial.network_picture import new_generator
 from models.facial.training_picture import NETWORK
+from models.memface.listening import listen
 from models.methods import Fit, Motion, Near, Person, Template, View, find_method
-from tests.helpers.performers import heard, in_blocks, living
+from models.morphable.builtin import builtin
+from tests.helpers.expressions import SMOKE as LISTENING
+from tests.helpers.expressions import in_blocks, sound
+from tests.helpers.expressions import living as living_ear
+from tests.helpers.performers import living
 
-CONFIG = facial_config("smoke")
+CONFIG = replace(facial_config("smoke"), listening=LISTENING)
+PAPERS = replace(CONFIG, hearing="performer")
 FRAMES, HEIGHT, WIDTH = 60, 120, 160
 BEFORE, AFTER = 6, 3
 
@@ -42,12 +49,16 @@ def pictures(seed: int = 7) -> Tensor:
 
 
 def weights(config: FacialConfig = CONFIG) -> Mapping[str, Mapping[str, Tensor]]:
-    net = living(config.performer)
+    net, ear = living(config.performer), living_ear(LISTENING)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         generator = new_generator(config.picture)
     performer = {f"performer/{name}": value for name, value in net.state_dict().items()}
-    return {PERFORMER: performer, PICTURE: {f"{NETWORK}/{n}": v for n, v in generator.state_dict().items()}}
+    return {
+        EAR: {f"expression/{name}": value for name, value in ear.state_dict().items()},
+        PERFORMER: performer,
+        PICTURE: {f"{NETWORK}/{name}": value for name, value in generator.state_dict().items()},
+    }
 
 
 def speaker(config: FacialConfig = CONFIG) -> FacialSpeaker:
@@ -83,7 +94,7 @@ def view(told: Motion, seen: Tensor, start: int = 20, stop: int = 24, speaks: fl
 
 @pytest.mark.parametrize("sizes", [(7,), (50, 3), (1000,)])
 def test_motion_is_the_same_whatever_the_blocks(sizes: tuple[int, ...]) -> None:
-    whole = heard(400)
+    whole = sound(400)
     made = [list(speaker().listen(in_blocks(whole, one))) for one in (sizes, (400,))]
     for name in ("expression", "rotation", "translation", "blink"):
         one, other = (torch.cat([getattr(block, name) for block in blocks]) for blocks in made)
@@ -94,14 +105,14 @@ def test_motion_is_the_same_whatever_the_blocks(sizes: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("rows", [25, 215])
 def test_any_length_of_speech_is_performed(rows: int) -> None:
     """Half a second, and just about one window."""
-    found = torch.cat([block.expression for block in speaker().listen(iter([heard(rows)]))])
+    found = torch.cat([block.expression for block in speaker().listen(iter([sound(rows)]))])
     assert len(found) == round(rows * 0.6)
     assert bool(torch.isfinite(found).all())
 
 
 def test_a_head_is_held_where_it_was_filmed() -> None:
     met = template()
-    blocks = list(speaker().listen(iter([heard(1500)])))
+    blocks = list(speaker().listen(iter([sound(1500)])))
     turn = torch.cat([block.rotation for block in blocks if block.rotation is not None])
     moved = torch.cat([block.translation for block in blocks if block.translation is not None])
     for found, filmed in ((turn, met.fit.rotation), (moved, met.fit.translation)):
@@ -175,4 +186,31 @@ def test_frames_are_drawn_alike_in_any_block() -> None:
 def test_a_configuration_survives_json(preset: str) -> None:
     method, config = find_method("facial"), facial_config(preset)
     assert method.config_from(json.loads(json.dumps(config.as_dict()))) == config
-    assert [stage.name for stage in method.stages(config)] == [PERFORMER, PICTURE]
+    own = [PERFORMER, PICTURE]
+    assert [stage.name for stage in method.stages(config)] == (own if preset == "gpu" else [EAR, *own])
+
+
+def test_lips_are_the_ears_and_all_else_the_performers() -> None:
+    both, papers = (
+        torch.cat([block.expression for block in speaker(one).listen(iter([sound(400)]))])
+        for one in (CONFIG, PAPERS)
+    )
+    lips = torch.from_numpy(builtin().coefficients_of(LISTENING.groups))
+    others = torch.ones(64, dtype=torch.bool)
+    others[lips] = False
+    assert torch.equal(both[:, others], papers[:, others])
+    assert not torch.allclose(both[:, lips], papers[:, lips])
+    heard = torch.cat(list(listen(living_ear(LISTENING), iter([sound(400)]))))
+    # Row 2 of 30 stands for the time of rows 1 and 2 of 25.
+    at = 2.5 / 30 * 25 - 0.5
+    wanted = heard[1] * (2 - at) + heard[2] * (at - 1)
+    assert torch.allclose(both[2, lips], wanted[lips], atol=1e-4)
+
+
+@pytest.mark.parametrize("sizes", [(25,), (1,) * 25, (7, 0, 18)])
+def test_rows_at_another_rate(sizes: tuple[int, ...]) -> None:
+    rows = torch.arange(25.0)[:, None].expand(-1, 64)
+    read = AtThirty(iter(rows.split(list(sizes))))
+    found = torch.cat([read.read(0, 4), read.read(4, 5), read.read(5, 30)])[:, 0]
+    wanted = ((torch.arange(30) + 0.5) / 30 * 25 - 0.5).clamp(0, 24)
+    assert torch.allclose(found, wanted, atol=1e-4)
