@@ -1,6 +1,6 @@
 """Lips by the ear that several systems share, read at the rate at which a head is performed.
 
-At the preset `cpu` a person's lips follow MemFace's first network, which is used to the person within a minute;
+At small presets a person's lips follow MemFace's first network, which is used to the person within a minute;
 head, lids and brows stay the performer's. Called by `models.facial.method`.
 
 Shape legend: n rows.
