@@ -71,6 +71,7 @@ _PRESETS = {
         told_from=0.5,
         plan=Plan(steps=1400, batch=4, averaged_steps=100, evaluate_every=200, patience=0, **_FAST),
         own=Plan(steps=900, batch=4, averaged_steps=60, evaluate_every=150, patience=0, **_FAST),
+        general="facial_picture",
         own_rate=4e-4,
     ),
     # 50 passes over three minutes of footage, at half the paper's batches of one.
