@@ -143,7 +143,7 @@ def test_a_person_is_learned_and_their_manner_kept(tmp_path: Path) -> None:
     assert not torch.equal(manner["slow"], torch.ones(6))
     assert manner["threshold"] < 1e8
     net = load_performer(config, out["tensors"])
-    made = finished(performed_raw(net, trainee.symbols[:960]), net.manner, moments=True, shown=True)
+    made = finished(performed_raw(net, trainee.symbols[:960].flip(0)), net.manner, moments=True, shown=True)
     lively, own = measured([made]), measured([trainee.rows[:960]])
     torch.testing.assert_close(lively.spread, own.spread, rtol=0.1, atol=0)
     torch.testing.assert_close(lively.speed, own.speed, rtol=0.1, atol=0)
