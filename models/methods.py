@@ -184,7 +184,7 @@ class Near(NamedTuple):
 
     fit: Fit  # as filmed
     motion: Motion  # as wanted
-    speaks: Tensor  # 0 to 1, as in a view
+    moves: Tensor  # 0 to 1: at 0 the head is where it was filmed, whatever is wanted
 
 
 class View(NamedTuple):

@@ -119,6 +119,7 @@ def _shapes(rows: int, shots: int, side: int) -> dict[str, Any]:
         "still": ((rows,), np.int32),
         "plate": ((shots, side, side, 3), np.uint8),
         "hole": ((shots, side, side), np.uint8),
+        "hidden": ((shots, side, side), np.uint8),
     }
 
 
@@ -144,11 +145,16 @@ def plates_of(one: Material, standing: Standing, reader: VideoReader) -> dict[in
     for number, still in standing.shots.items():
         rows = np.flatnonzero(one.seen & (one.shot == number))
         rows = np.unique(rows[np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)])
-        seen = [next(iter(reader.read(int(row), int(row) + 1))) for row in rows]
-        place = still.place.expand(len(rows), -1, -1)
-        canvases = sample(torch.from_numpy(np.stack(seen)), place, standing.side)
-        found[number] = plate_of(canvases, standing.heads(torch.from_numpy(rows), still))
+        # One by one: whole pictures may be large.
+        canvases = [_canvas(reader, int(row), still.place, standing.side) for row in rows]
+        found[number] = plate_of(torch.cat(canvases), standing.heads(torch.from_numpy(rows), still))
     return found
+
+
+def _canvas(reader: VideoReader, frame: int, place: Tensor, side: int) -> Tensor:
+    """(1, S, S, 3) of one frame."""
+    picture = next(iter(reader.read(frame, frame + 1)))
+    return sample(torch.from_numpy(picture)[None], place[None], side)
 
 
 def _fill(
@@ -167,6 +173,7 @@ def _fill(
         reader = VideoReader(video)
         for shot, plate in plates_of(one, standing, reader).items():
             views["hole"][number_of[shot]] = (standing.shots[shot].hole * 255).ceil().numpy()
+            views["hidden"][number_of[shot]] = standing.shots[shot].hidden.numpy()
             views["plate"][number_of[shot]] = plate.numpy()
         for run in (run for run in segments if run.clip == one.clip.id):
             frames = np.arange(run.first, run.first + run.stop - run.start)

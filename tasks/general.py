@@ -5,7 +5,8 @@
     python -m tasks.general --ship DIR/checkpoint.safetensors --as dinet       into the package's weights
 
 Whole people are held out, the last of them. Everybody in the home must have agreed to training; a troupe of
-puppets (`python -m flows.troupe`) has. Expression weights are made otherwise: see `tasks.rehearsals`.
+puppets (`python -m flows.troupe`) has. Expression weights and FACIAL's performer are made otherwise: see
+`tasks.rehearsals` and `tasks.manners`.
 """
 
 from __future__ import annotations

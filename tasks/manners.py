@@ -50,6 +50,7 @@ _log = logging.getLogger(__name__)
 
 PARTS = (5, 1, 4)  # people who are learned from, judged by, and left alone
 _FIRST_SEED = 70_000  # people whom no benchmark knows
+_PEOPLE = 100_000  # between two plans' seeds: none has so many takes
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _someone(plan: Plan, number: int, backend: AudioBackend) -> Performed:
     """A take of the person with this number. Voices that stumble are passed over."""
     draw = np.random.default_rng([plan.seed, number, 0xFAC1])
     for _ in range(20):
-        who = actor(_FIRST_SEED + 1000 * plan.seed + number, draw)
+        who = actor(_FIRST_SEED + _PEOPLE * plan.seed + number, draw)
         try:
             take = acted(who, plan, 0, draw, backend)
         except MemdubError as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dub"]
 
+# As `tasks.dubbing.stage` has them, which is slow to import.
 POSES = ("generated", "template")
 
 

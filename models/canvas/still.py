@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from models.canvas.mask import GUARD, hulls, on_canvas, support, wider
+from models.canvas.mask import guard_of, hulls, on_canvas, support, wider
 from models.canvas.places import projected
 from models.fit.geometry import rotation
 from models.morphable.builtin import builtin
@@ -29,7 +29,7 @@ _NECK, _NECK_RADII = (0.0, 88.0, 52.0), (74.0, 44.0, 60.0)
 _ROUND = 12
 _MARGIN = 1.04  # of the head's own reach; generated poses stay within what was filmed
 _FEATHER = 0.035  # of the side
-_USUAL = 0.01  # share of a shot's frames on either side that may reach further
+_USUAL = 0.002  # share of a shot's frames on either side that may reach further
 _MOST = 400  # frames that say where a head goes
 _NOTHING = 128
 
@@ -43,7 +43,7 @@ class Still(NamedTuple):
     @property
     def hidden(self) -> Tensor:
         """(S, S) 0 or 1: what no network may be shown."""
-        return wider((self.hole > 0).float()[None, None], GUARD)[0, 0]
+        return wider((self.hole > 0).float()[None, None], guard_of(self.place[None]))[0, 0]
 
 
 class Standing:

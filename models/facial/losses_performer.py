@@ -5,6 +5,8 @@ Shape legend: B batch, T rows of a window, C columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -36,10 +38,10 @@ def _mean(square: Tensor, weight: Tensor) -> Tensor:
     return (square * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
-def beginning(found: Tensor, wanted: Tensor, trust: Tensor) -> Tensor:
+def beginning(found: Tensor, wanted: Tensor, trust: Tensor, groups: Sequence[str] = tuple(_GROUPS)) -> Tensor:
     """Absolute misses of the first row; groups count alike, each column once."""
     off = (found[:, 0] - wanted[:, 0]).float().abs()
-    return torch.stack([_mean(off[:, columns].mean(-1), trust[:, 0]) for columns in _GROUPS.values()]).sum()
+    return torch.stack([_mean(off[:, _GROUPS[name]].mean(-1), trust[:, 0]) for name in groups]).sum()
 
 
 def performance_loss(
@@ -47,7 +49,7 @@ def performance_loss(
 ) -> dict[str, Tensor]:
     """The loss without the critic, and its parts."""
     told = misses(found, wanted, trust)
-    told["beginning"] = beginning(found, wanted, trust)
+    told["beginning"] = beginning(found, wanted, trust, ("pose",) if lone_pose else tuple(_GROUPS))
     asked = ("pose", "pose_change", "beginning") if lone_pose else tuple(told)
     parts = [getattr(weights, name) * told[name] for name in asked]
     return {"loss": torch.stack(parts).sum(), **told}

@@ -23,7 +23,7 @@ from models.facial.columns import BLINK, BLINK_MOST, COLUMNS, POSE, Statistics
 from models.facial.config_performer import RATE
 from models.track.eyes import blinks
 
-__all__ = ["REACH", "Manner", "Measured", "finished", "fit_manner", "measured", "settled"]
+__all__ = ["REACH", "Manner", "Measured", "finished", "fit_manner", "measured", "settled", "steady"]
 
 _SLOW = 9.0  # deviation of the kernel that parts slow motion from quick, rows
 _HALF = 24
@@ -34,6 +34,11 @@ _MOST_GAIN = 8.0
 REACH = 32
 # Savitzky and Golay's kernel of nine rows and second order: what is quicker is a tracker's tremor.
 _STEADY = (-21.0, 14.0, 39.0, 54.0, 59.0, 54.0, 39.0, 14.0, -21.0)
+
+
+# What is quicker in a performance is jitter, and must not count as liveliness: a Gaussian of one row, the
+# same to both sides, so that nothing leads and nothing lags.
+_GAUSS = (0.054488685, 0.244201342, 0.402619947, 0.244201342, 0.054488685)
 
 
 class Measured(NamedTuple):
@@ -79,6 +84,13 @@ def settled(pose: Tensor) -> Tensor:
     return _through(pose, kernel)
 
 
+def steady(rows: Tensor) -> Tensor:
+    """Performed rows (n, 71) whose pose does not jitter."""
+    out = rows.clone()
+    out[:, POSE] = _through(rows[:, POSE], torch.tensor(_GAUSS, device=rows.device))
+    return out
+
+
 def measured(runs: Sequence[Tensor]) -> Measured:
     """The manner of rows (n, 71), run by run; pose counts about each run's own mean."""
     poses = [rows[:, POSE] - rows[:, POSE].mean(0) for rows in runs]
@@ -96,9 +108,9 @@ def measured(runs: Sequence[Tensor]) -> Measured:
 
 def finished(rows: Tensor, manner: Manner, *, moments: bool, shown: bool) -> Tensor:
     """Scored rows (n, 71) as lively as the person; each depends on `REACH` rows to its sides."""
-    out = rows.clone()
+    out = steady(rows)
     if moments:
-        away = rows[:, POSE] - manner.middle
+        away = out[:, POSE] - manner.middle
         slow = _slow(away)
         out[:, POSE] = slow * manner.slow + (away - slow) * manner.quick
     if shown and float(manner.threshold) < _NEVER:
@@ -109,6 +121,8 @@ def finished(rows: Tensor, manner: Manner, *, moments: bool, shown: bool) -> Ten
 
 def fit_manner(manner: Manner, made: Sequence[Tensor], own: Sequence[Tensor]) -> None:
     """Take over what makes performances `made` as lively as the person's `own` runs, all scored."""
+    device = manner.mean.device
+    made, own = [steady(rows.to(device)) for rows in made], [rows.to(device) for rows in own]
     poses = torch.cat([rows[:, POSE] for rows in made])
     manner.middle.copy_(poses.mean(0))
     wanted = measured(own)

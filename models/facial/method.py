@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.facial.bounds import Range
 from models.facial.columns import BLINK, BLINK_MOST, EXPRESSION, Statistics, from_columns, to_columns
 from models.facial.config import FacialConfig, facial_config
 from models.facial.lips import AtThirty
 from models.facial.painter import Painter
 from models.facial.performing import load_performer, perform
-from models.facial.steadying import Range, steadied
 from models.facial.training_performer import ARRAYS, PerformerTrainee
 from models.facial.training_picture import PICTURE_ARRAYS, PictureTrainee
 from models.memface.expression import ARRAYS as EAR_ARRAYS
@@ -103,7 +103,7 @@ class FacialSpeaker:
         lips = None if self._ear is None else AtThirty(listen(self._ear, again))
         del again
         done = 0
-        for rows in steadied(perform(self._net, sound, filmed.statistics)):
+        for rows in perform(self._net, sound, filmed.statistics):
             rows = filmed.range.within(rows)
             turn, moved = from_columns(rows, filmed.camera.expand(len(rows), -1), *filmed.size)
             expression = rows[:, EXPRESSION].clone()

@@ -12,15 +12,17 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from models.canvas import sample
 from models.canvas.face import face_pictures
+from models.canvas.mask import masks
 from models.canvas.still import Standing, Still
 from models.canvas.template import light_of_shots
 from models.facial.config_picture import AFTER, BEFORE, PictureConfig
 from models.facial.network_picture import WINDOW, inputs_of, new_generator
 from models.facial.training_picture import NETWORK
-from models.methods import Drawn, Near, Person, Template, View
+from models.methods import Drawn, Fit, Near, Person, Template, View
 from models.morphable.builtin import builtin
 from models.networks.blocks import pictures_in, pictures_out
 from models.training import load_network
@@ -28,6 +30,8 @@ from models.training import load_network
 __all__ = ["Painter"]
 
 _MOUTH = ("jaw", "lips")
+_SOFT = 0.03  # of the side: how softly what is drawn of a filmed head ends
+_LIDS = 0.015  # of the side: how far lids and their folds reach beyond the eyes
 
 
 class Painter:
@@ -54,6 +58,8 @@ class Painter:
     def meet(self, template: Template) -> None:
         """The template whose frames come next."""
         fit, seen = template.fit, template.seen
+        if template is self._template:
+            return
         pose = (fit.rotation, fit.translation, fit.camera)
         self._standing = Standing(self.person.identity, *pose, template.shot, seen, self.config.side)
         self._light = light_of_shots(fit.light, template.shot, seen)
@@ -70,8 +76,22 @@ class Painter:
         place = still.place.expand(count, -1, -1)
         canvas = sample(view.pictures, place, self.config.side)
         made = self._paint(canvas, still, self._plate(number), view.near, self._light[view.frames[:1]])
-        speaks = view.speaks.to(still.hole.dtype)[:, None, None]
-        return Drawn(made, place, still.hole[None] * speaks)
+        alpha = still.hole[None].expand(count, -1, -1)
+        if view.motion.rotation is None:
+            alpha = alpha * self._lips_and_lids(view.fit, place)
+        return Drawn(made, place, alpha * view.speaks.to(alpha.dtype)[:, None, None])
+
+    def _lips_and_lids(self, fit: Fit, place: Tensor) -> Tensor:
+        """Alpha (B, S, S) of all that is drawn of a head that is kept as it was filmed."""
+        person, side, pose = self.person, self.config.side, (fit.rotation, fit.translation, fit.camera)
+        lower = masks(person.identity, *pose, place, side, _SOFT)
+        at_rest = torch.zeros_like(fit.expression)
+        told = (person.identity, person.texture, at_rest, *pose, fit.light, place, side)
+        eyes = (face_pictures(*told).eyes > 0).float()[:, None]
+        reach = 2 * round(_LIDS * side) + 1
+        wide = functional.max_pool2d(eyes, reach, 1, reach // 2)
+        soft = functional.avg_pool2d(wide, reach, 1, reach // 2)[:, 0]
+        return torch.maximum(lower, soft)
 
     def _plate(self, shot: int) -> Tensor:
         assert self._template is not None
@@ -96,7 +116,7 @@ class Painter:
 
     def _rendered(self, near: Near, place: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
         """Faces (W, S, S, 3) and their eyes (W, S, S), as they are to be seen."""
-        fit, motion, count = near.fit, near.motion, len(near.speaks)
+        fit, motion, count = near.fit, near.motion, len(near.moves)
         turn, moved = fit.rotation.float(), fit.translation.float()
         expression = motion.expression.float()
         if motion.rotation is None:
@@ -104,7 +124,7 @@ class Painter:
             expression = fit.expression.float().index_copy(1, self._mouth, expression[:, self._mouth])
         if motion.rotation is not None and motion.translation is not None:
             # Where the template's own head comes through, ours must be at the same place.
-            share = near.speaks.float()[:, None]
+            share = near.moves.float()[:, None]
             turn = turn.lerp(motion.rotation.float(), share)
             moved = moved.lerp(motion.translation.float(), share)
         return face_pictures(

@@ -45,7 +45,9 @@ class PerformerTrainee:
     ) -> None:
         bundle.require(ARRAYS)
         self.config, self.personal = config, "speaker" not in bundle
-        self.plan = bundle.plan(config.plan(self.personal))
+        # Without anything to start from a person's own training is one like any other.
+        self.adapted = self.personal and bool(start)
+        self.plan = bundle.plan(config.plan(self.adapted))
         self.runs = {split: bundle.segments(split) for split in (TRAIN, HELD_OUT)}
         if not self.runs[TRAIN]:
             raise ValueError(f"{bundle.path}: nothing to train on")
@@ -88,7 +90,7 @@ class PerformerTrainee:
     # What the engine asks -------------------------------------------------------------------------------
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        rate = self.config.own_rate if self.personal else self.config.rate
+        rate = self.config.own_rate if self.adapted else self.config.rate
         out: dict[str, torch.optim.Optimizer] = {NETWORK: torch.optim.Adam(self.net.parameters(), rate)}
         if self.config.adversarial:
             out[CRITIC] = torch.optim.Adam(self.critic.parameters(), rate, betas=(0.5, 0.999))
@@ -137,7 +139,7 @@ class PerformerTrainee:
             loss = told_apart(self.critic(self._shown(wanted)), self.critic(self._shown(made)))
             return {"loss": loss}
         made = self.net(sound, wanted[:, 0])
-        weights = self.config.terms(self.personal)
+        weights = self.config.terms(self.adapted)
         told = performance_loss(made, wanted, batch["trust"], weights, self.config.lone_pose)
         if self.config.adversarial:
             told["fooled"] = fooled(self.critic(self._shown(made)))

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.canvas.mask import GUARD, wider
 from models.facial.config_picture import AFTER, BEFORE, PictureConfig
 from models.facial.losses_picture import drawing, fooled, matched, told_apart
 from models.facial.network_picture import Picture, Scales, inputs_of, new_generator
@@ -28,8 +27,8 @@ from models.training import HELD_OUT, TRAIN, Bundle, Plan, device_of, load_netwo
 __all__ = ["NETWORK", "PICTURE_ARRAYS", "PictureTrainee"]
 
 NETWORK = "generator"
-# `still` (N,) says which of the shots' `plate` and `hole` is a row's.
-PICTURE_ARRAYS = ("target", "render", "eyes", "shut", "still", "plate", "hole")
+# `still` (N,) says which of the shots' `plate`, `hole` and `hidden` is a row's.
+PICTURE_ARRAYS = ("target", "render", "eyes", "shut", "still", "plate", "hole", "hidden")
 _CRITIC = "critic"
 _DOWN = 1.0  # AU45 from which on an eye is no longer quite open
 _JUDGED, _AT_ONCE = 48, 4
@@ -69,6 +68,7 @@ class PictureTrainee:
         self._still = bundle.tensor("still").long()
         self._plates = pictures_in(bundle.tensor("plate"))
         self._holes = bundle.tensor("hole").float()[:, None] / 255
+        self._hidden = bundle.tensor("hidden").float()[:, None]
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         betas = (0.5, 0.99)
@@ -102,6 +102,7 @@ class PictureTrainee:
             "shut": self.bundle.tensor("shut", window).float(),
             "plate": self._plates[still],
             "hole": self._holes[still],
+            "hidden": self._hidden[still],
         }
 
     def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -127,10 +128,9 @@ class PictureTrainee:
     def drawn(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Picture]:
         """Whole canvases (B, 3, S, S) as a dub would show them, and what the generator made of them."""
         true, hole = pictures_in(batch["target"]), batch["hole"]
-        hidden = wider((hole > 0).float(), GUARD)
         plate = batch["plate"] if self.config.still else torch.zeros_like(batch["plate"])
         shut = batch["shut"] if self.config.eyes else torch.zeros_like(batch["shut"])
-        shown = inputs_of(batch["render"], batch["eyes"], shut, true, hidden, plate)
+        shown = inputs_of(batch["render"], batch["eyes"], shut, true, batch["hidden"], plate)
         picture: Picture = self.generator(shown)
         made = picture.over(plate) if self.config.still else picture.colours
         return true + hole * (made - true), picture

@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from tasks.dubbing.clock import Clock
 from tasks.dubbing.film import pictures, stretch_of
 from tasks.dubbing.motion import Moving
 from tasks.dubbing.planes import head_box, in_colour, lay
+from tasks.dubbing.walk import settling
 
 __all__ = ["Scene", "Stopped", "draw_all", "remembers", "view_of"]
 
@@ -64,6 +66,11 @@ class Scene:
     lossless: bool = False
     warm_up: int = 0
     reach: tuple[int, int] | None = None  # frames before and after one that its motion is asked for, too
+
+    @cached_property
+    def moves(self) -> NDArray[np.float32]:
+        """(n,) 0 to 1, how far a head may be where it is wanted."""
+        return settling(self.share, self.run, float(self.rate))
 
     @property
     def rate(self) -> Fraction:
@@ -236,7 +243,7 @@ def _near(scene: Scene, begin: int, end: int) -> Near | None:
     rows = torch.from_numpy(scene.order[at])
     fit = Fit(*(part[rows] for part in scene.template.fit))
     moved = Motion(*(None if part is None else part[own] for part in motion))  # type: ignore[arg-type]
-    return Near(fit, moved, torch.from_numpy(scene.share[at]))
+    return Near(fit, moved, torch.from_numpy(scene.moves[at]))
 
 
 def _checked(drawn: Drawn, count: int) -> Drawn:

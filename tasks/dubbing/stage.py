@@ -213,13 +213,14 @@ def _scene(job: Job, hearing: Hearing, video: VideoReader, workspace: Path, spea
     chosen, rate = job.chosen, float(video.rate)
     frames = max(1, math.ceil(hearing.seconds * video.rate - 1e-6))
     order = walk(chosen.looks, chosen.within, frames, rate)
-    run, share = speaking(chosen.looks, order, rate, job.yaw_limit)
+    still = job.options.pose == "template" or not job.cast.poses
+    # A head that is made anew is turned as it is made, however it was filmed.
+    run, share = speaking(chosen.looks, order, rate, job.yaw_limit if still else math.inf)
     width, height = video.size
     template = chosen.template(height, width)
     plates = job.cast.plates(job.home, chosen.material)
     template = template._replace(plates=plates)
     speaker.meet(template)
-    still = job.options.pose == "template"
     with job.clock("listen"):
         moving = move(speaker, hearing, workspace / "sound", rate, _rest(chosen), still=still)
     reach: tuple[int, int] | None = getattr(speaker, "reach", None)

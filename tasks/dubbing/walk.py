@@ -17,7 +17,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Looks", "Stretch", "runs_of", "speaking", "stillness", "stretches", "turning_points", "walk"]
+__all__ = [
+    "Looks",
+    "Stretch",
+    "runs_of",
+    "settling",
+    "speaking",
+    "stillness",
+    "stretches",
+    "turning_points",
+    "walk",
+]
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -29,6 +39,7 @@ _TURNS = 3
 # A head's millimetres that weigh as much as one radian: about its radius.
 _RADIUS_MM = 100.0
 _FADE_S, _YAW_FADE = 0.16, np.radians(12.0)
+_SETTLE_S = 0.8
 
 
 class Looks(NamedTuple):
@@ -142,9 +153,21 @@ def speaking(looks: Looks, order: I64, rate: float, yaw_limit: float) -> tuple[N
     return run, _eased(share.astype(np.float32), cut, rate)
 
 
-def _eased(share: F32, cut: Mask, rate: float) -> F32:
+def settling(share: F32, run: NDArray[np.int32], rate: float) -> F32:
+    """0 to 1, how far a head may be where it is wanted (n,): at 0 it is where it was filmed.
+
+    There it is wherever the original comes through, or else two heads would be seen at once; and heads take
+    their time.
+    """
+    whole = (share >= 1).astype(np.float32)
+    cut = np.r_[False, run[1:] != run[:-1]]
+    eased = _eased(whole, cut & (share >= 1) & np.r_[False, share[:-1] >= 1], rate, _SETTLE_S)
+    return np.asarray(eased * eased * (3 - 2 * eased), np.float32)
+
+
+def _eased(share: F32, cut: Mask, rate: float, seconds: float = _FADE_S) -> F32:
     """Nothing comes or goes at once, but where the picture itself is cut."""
-    out, most = share.copy(), 1.0 / max(_FADE_S * rate, 1.0)
+    out, most = share.copy(), 1.0 / max(seconds * rate, 1.0)
     for start, stop in runs_of(np.cumsum(cut)):
         own = out[start:stop]
         for i in range(1, len(own)):

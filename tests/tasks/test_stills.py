@@ -1,4 +1,4 @@
-"""Bundles of canvases that stand still: rows in step, one hole a shot, and no held-out pixel behind it."""
+"""Bundles of canvases that stand still: rows in step, one hole a shot, and no face behind it."""
 
 from __future__ import annotations
 
@@ -54,6 +54,9 @@ def test_every_row_has_its_frame_its_face_and_its_blink(home: Home, tmp_path: Pa
     assert bundle["plate"].shape == (2, SIDE, SIDE, 3)
     shown = bundle["render"].max(-1) > 0
     assert shown.mean() > 0.05
+    # What is hidden is the hole, and more than that around it.
+    assert (bundle["hidden"][bundle["hole"] > 0] == 1).all()
+    assert bundle["hidden"].sum() > (bundle["hole"] > 0).sum()
     # Eyes are a part of the face, and faces lie in the hole.
     assert not ((bundle["eyes"] > 0) & ~shown).any()
     assert not (shown & (bundle["hole"][bundle["still"]] == 0)).any()

@@ -119,3 +119,14 @@ def test_eyes_are_where_the_eyes_are() -> None:
     across = region[:, 1].float() - face[:, 1].float().mean()
     assert 0.3 < float((across > 0).float().mean()) < 0.7
     assert float(across.abs().min()) > 2
+
+
+def test_of_a_small_head_more_is_hidden_around_the_hole() -> None:
+    """Samples of few picture pixels look further on the canvas."""
+    margins = []
+    for far in (1.0, 9.0):
+        turn, moved, camera = pose()
+        seen = torch.ones(FRAMES, dtype=torch.bool)
+        still = Standing(NOBODY, turn, moved * far, camera, torch.zeros(FRAMES), seen, SIDE).shots[0]
+        margins.append(float(still.hidden.sum() - (still.hole > 0).sum()))
+    assert margins[1] > 1.15 * margins[0]

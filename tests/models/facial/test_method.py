@@ -79,14 +79,16 @@ def motion(moves: bool = True, blink: float = 0.0) -> Motion:
     return Motion(own, fit.rotation, fit.translation + torch.tensor([6.0, 0, 0]), shut)
 
 
-def view(told: Motion, seen: Tensor, start: int = 20, stop: int = 24, speaks: float = 1.0) -> View:
+def view(
+    told: Motion, seen: Tensor, start: int = 20, stop: int = 24, speaks: float = 1.0, moves: float = 1.0
+) -> View:
     met = template()
     at, near = torch.arange(start, stop), torch.arange(start - BEFORE, stop + AFTER).clamp(0, FRAMES - 1)
 
     def rows(of: Motion, which: Tensor) -> Motion:
         return Motion(*(None if one is None else one[which] for one in of))  # type: ignore[arg-type]
 
-    around = Near(Fit(*(v[near] for v in met.fit)), rows(told, near), torch.full((len(near),), speaks))
+    around = Near(Fit(*(v[near] for v in met.fit)), rows(told, near), torch.full((len(near),), moves))
     fit = Fit(*(values[at] for values in met.fit))
     share = torch.full((len(at),), speaks)
     return View(seen[at], at, torch.zeros(len(at)), fit, rows(told, at), share, around)
@@ -159,11 +161,21 @@ def test_the_head_moves_as_it_is_wanted_to_or_as_it_was_filmed() -> None:
     made, seen = speaker(), pictures()
     moved, filmed = (made.draw(view(motion(moves), seen)).patches for moves in (True, False))
     assert not torch.equal(moved, filmed)
-    # Where the template comes through, both are at the same place.
+    # Where the template is to come through, both are at the same place.
     brows = motion()._replace(expression=torch.zeros(FRAMES, 64))
     still = motion(False)._replace(expression=torch.zeros(FRAMES, 64))
-    faint = [made.draw(view(one, seen, speaks=0.0)).patches for one in (brows, still)]
+    faint = [made.draw(view(one, seen, moves=0.0)).patches for one in (brows, still)]
     assert torch.equal(*faint)
+
+
+def test_of_a_filmed_head_only_lips_and_lids_are_drawn() -> None:
+    made, seen = speaker(), pictures()
+    whole, kept = (made.draw(view(motion(moves), seen)).alpha for moves in (True, False))
+    assert bool((kept <= whole + 1e-6).all())
+    assert 0.05 < float(kept.sum() / whole.sum()) < 0.6
+    # Lips below, and two eyes above; nothing of the brow between hair and lids.
+    rows = (kept[0] > 0.5).any(1).nonzero()[:, 0]
+    assert not bool((rows.diff() == 1).all())
 
 
 def test_lids_follow_the_blink() -> None:

@@ -70,7 +70,7 @@ def test_the_game_is_of_least_squares() -> None:
 
 
 def test_what_is_asked_alone_is_the_pose() -> None:
-    weights = TermWeights(1, 1, 1, 1, 1, 1, 0, 0)
+    weights = TermWeights(1, 1, 1, 1, 1, 1, 1, 0)
     wanted = _rows(0, 1, 6)
     found = wanted.clone()
     found[..., EXPRESSION] += 1

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.facial.columns import BLINK, POSE, Statistics
+from models.facial.columns import BLINK, COLUMNS, POSE, Statistics
 from models.facial.config_performer import AROUND, PerformerConfig
-from models.facial.manner import REACH, Manner, finished, fit_manner, measured, settled
+from models.facial.manner import REACH, Manner, finished, fit_manner, measured, settled, steady
 from models.facial.network_performer import Generator
 from models.facial.performing import around, load_performer, perform, performed_raw, plain
 from models.methods import Heard
@@ -162,3 +162,17 @@ def test_a_tremor_is_settled_and_a_nod_is_kept() -> None:
     after = settled(nod + tremor)[10:-10] - nod[10:-10]
     assert after.std() < 0.6 * tremor.std()
     assert (settled(nod) - nod)[10:-10].abs().max() < 0.03
+
+
+def test_jitter_is_no_liveliness() -> None:
+    """Pose is steadied without lead or lag, and all else is left alone."""
+    told = torch.zeros(41, COLUMNS)
+    told[20, 0] = 1.0
+    found = steady(told)[:, 0]
+    assert int(found.argmax()) == 20
+    assert float(found.sum()) == pytest.approx(1.0, abs=1e-5)
+    assert torch.allclose(found[:20].flip(0), found[21:], atol=1e-6)
+    rows = torch.randn(300, COLUMNS, generator=torch.Generator().manual_seed(0))
+    calm = steady(rows)
+    assert torch.equal(calm[:, BLINK:], rows[:, BLINK:])
+    assert float((calm[1:, :6] - calm[:-1, :6]).std()) < 0.6 * float((rows[1:, :6] - rows[:-1, :6]).std())

@@ -44,6 +44,7 @@ def arrays() -> dict[str, Any]:
         "still": still,
         "plate": wall[None],
         "hole": hole,
+        "hidden": (hole > 0).astype(np.uint8),
     }
 
 

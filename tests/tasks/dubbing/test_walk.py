@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.dubbing.walk import Looks, Stretch, speaking, stillness, stretches, turning_points, walk
+from tasks.dubbing.walk import Looks, Stretch, settling, speaking, stillness, stretches, turning_points, walk
 
 RATE = 25.0
 
@@ -104,3 +104,18 @@ def test_at_a_cut_the_new_mouth_is_there_at_once() -> None:
     run, share = speaking(looks(shot=shot), np.arange(200), RATE, np.radians(45))
     assert (share == 1).all()
     assert run[99] != run[100]
+
+
+def test_a_head_is_where_it_was_filmed_before_the_original_comes_through() -> None:
+    """Else two heads would be seen; and it takes its time to get there."""
+    share = np.ones(200, np.float32)
+    share[100:104], share[104:110], share[110:114] = (0.8, 0.5, 0.2, 0.1), 0, (0.1, 0.2, 0.5, 0.8)
+    run = np.zeros(200, np.int32)
+    run[104:110], run[110:] = 1, 2
+    moves = settling(share, run, 25.0)
+    assert (moves[share < 1] == 0).all()
+    assert moves[60] == moves[150] == 1
+    assert np.abs(np.diff(moves)).max() < 0.1
+    # Where only the picture is cut, nothing has to give way.
+    cut = np.arange(200) // 100
+    assert (settling(np.ones(200, np.float32), cut.astype(np.int32), 25.0) == 1).all()
