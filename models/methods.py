@@ -177,6 +177,7 @@ class Template(NamedTuple):
     rate: float  # frames a second
     # By shot, (S, S, 3) uint8: what lies behind the head on `models.canvas.still`'s canvas; see `Method`.
     plates: Mapping[int, Tensor] | None = None
+    walked: tuple[int, int] | None = None  # frames that are walked over; None: any
 
 
 class Near(NamedTuple):

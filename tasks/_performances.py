@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 
 from models.facial.columns import COLUMNS, Statistics, to_columns
 from models.facial.config_performer import RATE
-from models.track.units import UNITS
 from models.training import TRAIN, Segment
-from storage.errors import RequestError
 from tasks.audio import frames_from_speech
 from tasks.material import Cut, Material, seconds_of
 
@@ -89,7 +87,7 @@ def _between(frames: int, rate: float) -> tuple[I64, I64, F32]:
 
 def _frames_of(one: Material) -> tuple[F32, F32, NDArray[np.bool_]]:
     """(T, 71) of a clip's own frames, how far they are believed, and which have all of it."""
-    lids = _blinks(one)
+    lids = one.blinks
     rotation, translation, camera, expression = (
         torch.from_numpy(np.nan_to_num(one.fit(name)))
         for name in ("rotation", "translation", "camera", "expression")
@@ -102,14 +100,6 @@ def _frames_of(one: Material) -> tuple[F32, F32, NDArray[np.bool_]]:
         return np.zeros((len(there), COLUMNS), np.float32), one.trust, there
     columns = to_columns(rotation, translation, camera, blink, expression, height, width)
     return columns.numpy(), one.trust, there
-
-
-def _blinks(one: Material) -> F32:
-    """(T,) AU45, 0 to 5."""
-    if "track/action_units" not in one.group.names:
-        what = "its features say nothing of blinks"
-        raise RequestError(what, where=one.clip.id, do="run `memdub extract` once more")
-    return np.asarray(one.group.read("track/action_units")[:, UNITS.index(45)], np.float32)
 
 
 def _symbols(one: Material, count: int) -> F32:

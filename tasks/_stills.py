@@ -32,10 +32,9 @@ from tasks.extract import video_of
 from tasks.material import Cut, Material, person_arrays, require_material
 from tasks.threads import one_thread
 
-__all__ = ["BLINK", "plates_of", "standing_of", "write_general_stills", "write_stills"]
+__all__ = ["plates_of", "standing_of", "write_general_stills", "write_stills"]
 
 Arrays = Mapping[str, NDArray[Any]]
-BLINK = 16  # AU45 among the action units
 _BLOCK = 16
 _LOOKED_AT = 48  # frames of a shot that tell what lies behind a head
 
@@ -168,7 +167,7 @@ def _fill(
     """A clip's rows, segment by segment; those that were written."""
     one, standing = clip.material, clip.standing
     number_of = {shot: first + k for k, shot in enumerate(standing.shots)}
-    shut = np.nan_to_num(one.group.read("track/action_units"))[:, BLINK]
+    shut = np.nan_to_num(one.blinks)
     with video_of(home, one.clip) as video:
         reader = VideoReader(video)
         for shot, plate in plates_of(one, standing, reader).items():

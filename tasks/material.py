@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.track.units import UNITS
 from models.training import HELD_OUT, TRAIN, Segment
 from storage import clips
 from storage.artifacts import Artifact, find
@@ -29,9 +30,10 @@ from storage.home import Home
 from storage.ledger import Ledger
 from tasks.chain import url_of
 
-__all__ = ["Cut", "Material", "open_materials", "person_arrays", "require_material", "seconds_of"]
+__all__ = ["BLINK", "Cut", "Material", "open_materials", "person_arrays", "require_material", "seconds_of"]
 
 F32 = NDArray[np.float32]
+BLINK = UNITS.index(45)
 # A run shorter than this shows no movement of a mouth.
 _SHORTEST_S = 0.2
 # Less than this to train on is a mistake in the footage or in the options.
@@ -68,6 +70,14 @@ class Material:
     def fit(self, name: str) -> F32:
         """Rows of the morphable fit; not numbers where there is no face."""
         return np.asarray(self.group.read(f"fit/{name}"), np.float32)
+
+    @property
+    def blinks(self) -> F32:
+        """AU45 of each frame (T,), 0 to 5; not a number where there is no face."""
+        if "track/action_units" not in self.group.names:
+            what = "its features say nothing of blinks"
+            raise RequestError(what, where=self.clip.id, do="run `memdub extract` once more")
+        return np.asarray(self.group.read("track/action_units")[:, BLINK], np.float32)
 
     @cached_property
     def trust(self) -> F32:

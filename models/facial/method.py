@@ -113,18 +113,38 @@ class FacialSpeaker:
             yield Motion(expression, turn, moved, rows[:, BLINK] / BLINK_MOST)
 
     def draw(self, view: View) -> Drawn:
+        assert self._filmed is not None, "meet the template first"
+        if not self._filmed.shows(view.frames):
+            view = _kept(view)
         return self._painter.draw(view)
 
 
+def _kept(view: View) -> View:
+    """With heads as they were filmed: what was performed was performed for another shot."""
+    near = view.near and view.near._replace(motion=_unmoved(view.near.motion))
+    return view._replace(motion=_unmoved(view.motion), near=near)
+
+
+def _unmoved(motion: Motion) -> Motion:
+    return motion._replace(rotation=None, translation=None)
+
+
 class _Filmed:
-    """How a template's head is held, and where it goes."""
+    """How a template's head is held, and where it goes, in the shot that is mostly shown."""
 
     def __init__(self, template: Template) -> None:
-        fit, seen = template.fit, template.seen.bool()
+        fit, seen = template.fit, template.seen.bool().clone()
+        start, stop = template.walked or (0, len(seen))
+        seen[:start], seen[stop:] = False, False
         own = seen & (template.shot == template.shot[seen].mode().values)
+        self._own = template.shot == template.shot[own][0]
         self.size = (template.height, template.width)
         self.camera = fit.camera[own].median(0).values
         nothing = torch.zeros(int(own.sum()))
         parts = (fit.rotation[own], fit.translation[own], fit.camera[own], nothing, fit.expression[own])
         rows = to_columns(*(part.float() for part in parts), *self.size)
         self.statistics, self.range = Statistics.of(rows), Range.of(rows)
+
+    def shows(self, frames: Tensor) -> bool:
+        """Whether these frames of one shot are of that shot."""
+        return bool(self._own[frames[0]])

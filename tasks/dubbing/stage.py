@@ -219,7 +219,7 @@ def _scene(job: Job, hearing: Hearing, video: VideoReader, workspace: Path, spea
     width, height = video.size
     template = chosen.template(height, width)
     plates = job.cast.plates(job.home, chosen.material)
-    template = template._replace(plates=plates)
+    template = template._replace(plates=plates, walked=(chosen.within.start, chosen.within.stop))
     speaker.meet(template)
     with job.clock("listen"):
         moving = move(speaker, hearing, workspace / "sound", rate, _rest(chosen), still=still)

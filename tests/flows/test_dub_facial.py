@@ -12,8 +12,8 @@ from flows.dub import Dubbed, dub
 from storage.errors import RequestError
 from storage.home import Home
 from storage.media import VideoReader, probe
-from tasks._stills import BLINK
 from tasks.dubbing.stage import DubOptions
+from tasks.material import BLINK
 from tests.helpers.material_home import FRAMES, material_home
 from tests.helpers.painted import wav
 

@@ -13,10 +13,9 @@ from models.methods import Stage
 from models.training import HELD_OUT, TRAIN, About, Bundle
 from storage.home import Home
 from storage.ledger import Ledger
-from tasks._stills import BLINK
 from tasks.bundles import write_stage_bundle
 from tasks.general import Course, write_general
-from tasks.material import Cut, open_materials
+from tasks.material import BLINK, Cut, open_materials
 from tasks.remember import features_of
 from tests.helpers.material_home import FRAMES, material_home
 

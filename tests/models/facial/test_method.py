@@ -178,6 +178,24 @@ def test_of_a_filmed_head_only_lips_and_lids_are_drawn() -> None:
     assert not bool((rows.diff() == 1).all())
 
 
+def test_a_head_is_performed_for_the_shot_that_is_walked_over() -> None:
+    """What another shot shows says nothing of it; there, heads stay as they were filmed."""
+    met, made = template(), speaker()
+    shot = (torch.arange(FRAMES) >= 36).int()
+    moved = met.fit.translation.clone()
+    moved[36:] += torch.tensor([80.0, 0, 900])
+    both = met._replace(fit=met.fit._replace(translation=moved), shot=shot, plates={})
+    for walked, depth in (((0, 36), 600), ((36, FRAMES), 1500), ((20, FRAMES), 1500)):
+        made.meet(both._replace(walked=walked))
+        found = [block.translation for block in made.listen(iter([sound(400)]))]
+        assert abs(float(torch.cat([x for x in found if x is not None])[:, 2].mean()) - depth) < 30
+    seen = pictures()
+    early = [made.draw(view(one, seen)) for one in (motion(), motion(False))]
+    late = [made.draw(view(one, seen, 40, 44)) for one in (motion(), motion(False))]
+    assert torch.equal(early[0].alpha, early[1].alpha)
+    assert not torch.equal(late[0].alpha, late[1].alpha)
+
+
 def test_lids_follow_the_blink() -> None:
     made, seen = speaker(), pictures()
     open_, shut = (made.draw(view(motion(blink=share), seen)).patches for share in (0.0, 1.0))
