@@ -129,16 +129,17 @@ class PerformerTrainee:
             "heard": self.symbols[heard],
             "wanted": self.rows[rows],
             "trust": self.trust[rows] * inside,
+            "last": (rows[-1] - at).clone(),
         }
 
     def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         sound, wanted = around(batch["heard"]), batch["wanted"]
         if turn == "watch":
             with torch.no_grad():
-                made = self.net(sound, wanted[:, 0])
+                made = _held(self.net(sound, wanted[:, 0]), batch["last"])
             loss = told_apart(self.critic(self._shown(wanted)), self.critic(self._shown(made)))
             return {"loss": loss}
-        made = self.net(sound, wanted[:, 0])
+        made = _held(self.net(sound, wanted[:, 0]), batch["last"])
         weights = self.config.terms(self.adapted)
         told = performance_loss(made, wanted, batch["trust"], weights, self.config.lone_pose)
         if self.config.adversarial:
@@ -208,3 +209,12 @@ class PerformerTrainee:
 def _apart(made: Tensor, own: Tensor) -> float:
     """Mean distance of the logarithms: as far for half as for twice."""
     return float((made.clamp(min=1e-4).log() - own.clamp(min=1e-4).log()).abs().mean())
+
+
+def _held(rows: Tensor, last: Tensor) -> Tensor:
+    """Rows (B, T, C) that hold on after the last (B,) of their run, as the true ones do.
+
+    Or else a critic would tell what is true by its standing still, and teach people to.
+    """
+    at = torch.arange(rows.shape[1], device=rows.device).minimum(last[:, None])
+    return rows.gather(1, at[..., None].expand(-1, -1, rows.shape[2]))

@@ -171,3 +171,19 @@ def test_training_repeats_itself(tmp_path: Path) -> None:
     rows = torch.zeros(200, 29)
     trainee = PerformerTrainee(smoke(), Bundle(bundle))
     assert measured([performed_raw(trainee.net, rows)]).blinks == 0
+
+
+def test_what_is_made_stands_still_where_the_truth_does(tmp_path: Path) -> None:
+    """A run shorter than a window holds its last row; who tells apart must not tell by that."""
+    config = smoke()
+    path = bundle_of(tmp_path / "b", rows=100, config=config)
+    trainee = PerformerTrainee(config, Bundle(path))
+    batch = trainee.batch(0, torch.Generator().manual_seed(0))
+    assert batch["last"].tolist() == [79] * len(batch["last"])
+    seen: list[torch.Tensor] = []
+    handle = trainee.critic.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    trainee.losses("watch", batch)
+    handle.remove()
+    for rows in seen:
+        assert torch.equal(rows[:, 80:], rows[:, 79:80].expand(-1, 48, -1))
+        assert not torch.equal(rows[:, 79], rows[:, 78])
