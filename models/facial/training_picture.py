@@ -113,9 +113,7 @@ class PictureTrainee:
             loss = told_apart(self._seen(true, batch), self._seen(made, batch))
             return {"loss": loss}
         made, picture = self.drawn(batch)
-        perception = self.helpers["perception"]
-        assert isinstance(perception, Perception)
-        told = drawing(made.float(), true, self._weight(batch), perception, self.config)
+        told = self._drawing(made.float(), true, batch)
         told["drawn"] = (picture.seen.float() * batch["hole"]).mean()
         told["loss"] = told["loss"] + self.config.drawn * told["drawn"]
         if turn == "play":
@@ -124,6 +122,11 @@ class PictureTrainee:
             told["loss"] = told["loss"] + self.config.fooled * told["fooled"]
             told["loss"] = told["loss"] + self.config.features * told["matched"]
         return told
+
+    def _drawing(self, made: Tensor, true: Tensor, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        perception = self.helpers["perception"]
+        assert isinstance(perception, Perception)
+        return drawing(made, true, self._weight(batch), perception, self.config)
 
     def drawn(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Picture]:
         """Whole canvases (B, 3, S, S) as a dub would show them, and what the generator made of them."""
@@ -158,7 +161,7 @@ class PictureTrainee:
         if not len(rows):
             return {}
         rows = rows[np.linspace(0, len(rows) - 1, min(_JUDGED, len(rows))).astype(int)]
-        device, pixels, alike = device_of(self.generator), [], []
+        device, pixels, alike, looks = device_of(self.generator), [], [], []
         for start in range(0, len(rows), _AT_ONCE):
             batch = {n: v.to(device) for n, v in self.read(rows[start : start + _AT_ONCE]).items()}
             made = self.drawn(batch)[0].float()
@@ -166,8 +169,9 @@ class PictureTrainee:
             away, same = likeness(made, true, (batch["hole"] > 0).float(), whole)
             pixels.append(away)
             alike.append(same)
-        l1, structure = torch.cat(pixels).mean().item(), torch.cat(alike).mean().item()
-        return {"loss": 5 * l1 + (1 - structure), "pixels": l1, "ssim": structure}
+            looks += [self._drawing(made, true, batch)["loss"]] * len(made)
+        told = {"pixels": torch.cat(pixels), "ssim": torch.cat(alike), "loss": torch.stack(looks)}
+        return {name: values.mean().item() for name, values in told.items()}
 
 
 def _ends(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
