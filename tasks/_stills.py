@@ -63,7 +63,7 @@ def write_stills(
     """The bundle of one person at `path`."""
     segments = canvas_segments(materials, cut)
     require_material(segments)
-    _write(path, home, stage, about, [materials], segments, more, progress, general=False)
+    write_general_stills(path, home, stage, about, [materials], segments, more, progress, general=False)
 
 
 def write_general_stills(
@@ -75,23 +75,10 @@ def write_general_stills(
     segments: Sequence[Segment],
     more: Arrays,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    general: bool = True,
 ) -> None:
     """The same of many people, whose segments were chosen already; `speaker` says whose a row is."""
-    _write(path, home, stage, about, people, segments, more, progress, general=True)
-
-
-def _write(
-    path: Path,
-    home: Home,
-    stage: Stage,
-    about: About,
-    people: Sequence[Sequence[Material]],
-    segments: Sequence[Segment],
-    more: Arrays,
-    progress: Callable[[int, int], None] | None,
-    *,
-    general: bool,
-) -> None:
     rows, tell = segments[-1].stop, Counting(segments[-1].stop, progress)
     clips = [(n, _shots(one, person_arrays(own), stage)) for n, own in enumerate(people) for one in own]
     count = sum(len(clip.standing.shots) for _, clip in clips)
