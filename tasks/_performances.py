@@ -38,7 +38,7 @@ def performance_rows(
         left = np.inf if cut.seconds is None else cut.seconds - seconds_of(segments, TRAIN)
         found = cut.segments(one.clip.id, usable, RATE, left)
         segments += [s._replace(start=s.start + at, stop=s.stop + at) for s in found]
-        own.append(_statistics(rows["performed"], found))
+        own.append(_statistics(rows["performed"], rows["trust"], found))
         parts.append(rows)
         at += len(usable)
     arrays: dict[str, NDArray[np.generic]] = {
@@ -50,13 +50,13 @@ def performance_rows(
     return segments, arrays
 
 
-def _statistics(performed: F32, segments: Sequence[Segment]) -> Statistics:
+def _statistics(performed: F32, trust: F32, segments: Sequence[Segment]) -> Statistics:
     """Of rows that are trained on; of a clip that is held out whole, of all that it has."""
     runs = [s for s in segments if s.split == TRAIN] or list(segments)
-    rows = [performed[s.start : s.stop] for s in runs]
-    if not rows:
+    if not runs:
         return Statistics(torch.zeros(performed.shape[1]), torch.ones(performed.shape[1]))
-    return Statistics.of(torch.from_numpy(np.concatenate(rows)))
+    rows, told = (np.concatenate([x[s.start : s.stop] for s in runs]) for x in (performed, trust))
+    return Statistics.of(torch.from_numpy(rows), torch.from_numpy(told))
 
 
 def _rows_of(one: Material) -> tuple[dict[str, F32], I64]:

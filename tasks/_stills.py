@@ -21,10 +21,10 @@ from torch import Tensor
 
 from models.canvas import sample
 from models.canvas.face import face_pictures
-from models.canvas.still import Standing, plate_of
+from models.canvas.still import UNKNOWN, Standing, in_shots, plate_of
 from models.canvas.template import light_of_shots
 from models.methods import Stage
-from models.training import About, Segment, filling_bundle
+from models.training import TRAIN, About, Segment, filling_bundle
 from storage.home import Home
 from storage.media import VideoReader
 from tasks._canvases import Counting, canvas_segments, chosen_pictures
@@ -118,23 +118,40 @@ def _shots(one: Material, own: Arrays, stage: Stage) -> _Shots:
     return _Shots(one, standing_of(one, torch.from_numpy(own["identity"]), stage.side), fit, own)
 
 
-def standing_of(one: Material, identity: Tensor, side: int) -> Standing:
-    """The canvases of a clip's shots."""
+def standing_of(
+    one: Material, identity: Tensor, side: int, within: tuple[int, int] | None = None
+) -> Standing:
+    """The canvases of a clip's shots, or of those alone that reach into `within`."""
     turn, moved, camera = (torch.from_numpy(one.fit(name)) for name in ("rotation", "translation", "camera"))
     shot, seen = torch.from_numpy(one.shot), torch.from_numpy(one.seen)
-    return Standing(identity, turn, moved, camera, shot, seen, side)
+    shown = seen if within is None else in_shots(shot, seen, within)
+    return Standing(identity, turn, moved, camera, shot, shown, side)
 
 
-def plates_of(one: Material, standing: Standing, reader: VideoReader) -> dict[int, Tensor]:
-    """What lies behind the head in each shot (S, S, 3) uint8."""
+def plates_of(
+    one: Material, standing: Standing, reader: VideoReader, free: NDArray[np.bool_]
+) -> dict[int, Tensor]:
+    """What lies behind the head (S, S, 3) uint8, by shot that has `free` frames; no other is looked at."""
     found = {}
     for number, still in standing.shots.items():
-        rows = np.flatnonzero(one.seen & (one.shot == number))
+        rows = np.flatnonzero(one.seen & free & (one.shot == number))
+        if not len(rows):
+            continue
         rows = np.unique(rows[np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)])
         # One by one: whole pictures may be large.
         canvases = [_canvas(reader, int(row), still.place, standing.side) for row in rows]
         found[number] = plate_of(torch.cat(canvases), standing.heads(torch.from_numpy(rows), still))
     return found
+
+
+def _learned(one: Material, segments: Sequence[Segment]) -> NDArray[np.bool_]:
+    """Frames (T,) that are trained on; of a clip that is held out whole, all."""
+    own = [run for run in segments if run.clip == one.clip.id]
+    runs = [run for run in own if run.split == TRAIN] or own
+    told = np.zeros(len(one.seen), np.bool_)
+    for run in runs:
+        told[run.first : run.first + run.stop - run.start] = True
+    return told
 
 
 def _canvas(reader: VideoReader, frame: int, place: Tensor, side: int) -> Tensor:
@@ -157,10 +174,11 @@ def _fill(
     shut = np.nan_to_num(one.blinks)
     with video_of(home, one.clip) as video:
         reader = VideoReader(video)
-        for shot, plate in plates_of(one, standing, reader).items():
-            views["hole"][number_of[shot]] = (standing.shots[shot].hole * 255).ceil().numpy()
-            views["hidden"][number_of[shot]] = standing.shots[shot].hidden.numpy()
-            views["plate"][number_of[shot]] = plate.numpy()
+        plates = plates_of(one, standing, reader, _learned(one, segments))
+        for shot, still in standing.shots.items():
+            views["hole"][number_of[shot]] = (still.hole * 255).ceil().numpy()
+            views["hidden"][number_of[shot]] = still.hidden.numpy()
+            views["plate"][number_of[shot]] = plates[shot].numpy() if shot in plates else UNKNOWN
         for run in (run for run in segments if run.clip == one.clip.id):
             frames = np.arange(run.first, run.first + run.stop - run.start)
             number = int(one.shot[frames[0]])

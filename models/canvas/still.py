@@ -21,7 +21,7 @@ from models.canvas.places import projected
 from models.fit.geometry import rotation
 from models.morphable.builtin import builtin
 
-__all__ = ["Standing", "Still", "plate_of"]
+__all__ = ["UNKNOWN", "Standing", "Still", "in_shots", "plate_of"]
 
 # An ellipsoid about skull and hair, and a neck below it, on the mean face: millimetres, y down, z away.
 _SKULL, _RADII = (0.0, -42.0, 52.0), (104.0, 122.0, 118.0)
@@ -31,7 +31,7 @@ _MARGIN = 1.04  # of the head's own reach; generated poses stay within what was 
 _FEATHER = 0.035  # of the side
 _USUAL = 0.002  # share of a shot's frames on either side that may reach further
 _MOST = 400  # frames that say where a head goes
-_NOTHING = 128
+UNKNOWN = 128  # of a plate, where there always was a head: grey
 
 
 class Still(NamedTuple):
@@ -90,6 +90,13 @@ class Standing:
         return hulls(support(inside) + 0.01 * self.side, self.side, _FEATHER) > 0
 
 
+def in_shots(shot: Tensor, seen: Tensor, within: tuple[int, int] | None) -> Tensor:
+    """(T,) bool: frames with a face, of those shots alone that reach into the frames `within`."""
+    if within is None:
+        return seen.bool()
+    return seen.bool() & torch.isin(shot, shot[slice(*within)])
+
+
 @lru_cache(maxsize=1)
 def _head() -> Tensor:
     """Points (P, 3) on the two ellipsoids."""
@@ -128,4 +135,4 @@ def plate_of(canvases: Tensor, heads: Tensor) -> Tensor:
     lifted[heads] = 256
     middle = ((counts - 1) // 2).clamp(min=0)
     found = lifted.sort(0).values.gather(0, middle[None, :, :, None].expand(1, -1, -1, 3))[0]
-    return torch.where(counts[..., None] > 0, found, _NOTHING).to(torch.uint8)
+    return torch.where(counts[..., None] > 0, found, UNKNOWN).to(torch.uint8)

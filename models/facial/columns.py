@@ -85,9 +85,12 @@ class Statistics(NamedTuple):
     std: Tensor  # (71,)
 
     @classmethod
-    def of(cls, rows: Tensor, least: float = 1e-3) -> Statistics:
-        """Of rows (n, 71), all of which count."""
-        return cls(rows.mean(0), rows.std(0, correction=0).clamp(min=least))
+    def of(cls, rows: Tensor, trust: Tensor | None = None, least: float = 1e-3) -> Statistics:
+        """Of rows (n, 71), each as far as it is trusted (n,); all alike where none is, or nothing is said."""
+        share = torch.ones(len(rows)) if trust is None or not trust.any() else trust.float()
+        share = (share / share.sum())[:, None]
+        mean = (share * rows).sum(0)
+        return cls(mean, (share * (rows - mean).square()).sum(0).sqrt().clamp(min=least))
 
     def score(self, rows: Tensor) -> Tensor:
         """Rows (..., 71) with pose in deviations from its mean."""

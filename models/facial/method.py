@@ -16,15 +16,17 @@ import torch
 from torch import Tensor
 
 from models.facial.bounds import Range
+from models.facial.clocks import Reread
 from models.facial.columns import BLINK, BLINK_MOST, EXPRESSION, Statistics, from_columns, to_columns
 from models.facial.config import FacialConfig, facial_config
-from models.facial.lips import AtThirty
+from models.facial.config_performer import RATE as PERFORMED
 from models.facial.painter import Painter
 from models.facial.performing import load_performer, perform
 from models.facial.training_performer import ARRAYS, PerformerTrainee
 from models.facial.training_picture import PICTURE_ARRAYS, PictureTrainee
 from models.memface.expression import ARRAYS as EAR_ARRAYS
 from models.memface.expression import ExpressionTrainee, listen, load_expression
+from models.memface.listening import RATE as HEARD
 from models.methods import Drawn, Motion, Person, Sound, Stage, Template, Trainee, View
 from models.morphable.builtin import builtin
 from models.training.bundle import Bundle
@@ -79,13 +81,12 @@ class Facial:
 class FacialSpeaker:
     """See `models.methods.Speaker`."""
 
-    rate: float | None = 30.0
-
     def __init__(
         self, config: FacialConfig, weights: Mapping[str, Mapping[str, Tensor]], person: Person
     ) -> None:
         self._net = load_performer(config.performer, weights[PERFORMER])
         self._ear = load_expression(config.listening, weights[EAR]) if config.hearing == "ear" else None
+        self.rate: float | None = PERFORMED if self._ear is None else HEARD
         self._lips = torch.from_numpy(builtin().coefficients_of(config.listening.groups))
         self._painter = Painter(config.picture, weights[PICTURE], person)
         self.reach = self._painter.reach
@@ -98,19 +99,25 @@ class FacialSpeaker:
     def listen(self, sound: Sound) -> Iterator[Motion]:
         filmed = self._filmed
         assert filmed is not None, "meet the template first: heads are held as they are there"
-        # Both listen to one sound, and what one is ahead of the other is all that is held of it.
-        sound, again = itertools.tee(sound)
-        lips = None if self._ear is None else AtThirty(listen(self._ear, again))
-        del again
-        done = 0
-        for rows in perform(self._net, sound, filmed.statistics):
+        for rows in self._performed(sound, filmed.statistics):
             rows = filmed.range.within(rows)
             turn, moved = from_columns(rows, filmed.camera.expand(len(rows), -1), *filmed.size)
-            expression = rows[:, EXPRESSION].clone()
-            if lips is not None:
-                expression[:, self._lips] = lips.read(done, done + len(rows))[:, self._lips]
+            yield Motion(rows[:, EXPRESSION], turn, moved, rows[:, BLINK] / BLINK_MOST)
+
+    def _performed(self, sound: Sound, statistics: Statistics) -> Iterator[Tensor]:
+        """Rows (n, 71), `rate` a second, with the ear's lips where there is one."""
+        if self._ear is None:
+            yield from perform(self._net, sound, statistics)
+            return
+        # Both listen to one sound, and what one is ahead of the other is all that is held of it.
+        sound, again = itertools.tee(sound)
+        performed = Reread(perform(self._net, again, statistics), PERFORMED, HEARD)
+        done = 0
+        for heard in listen(self._ear, sound):
+            rows = performed.read(done, done + len(heard))
+            rows[:, EXPRESSION][:, self._lips] = heard[:, self._lips]
             done += len(rows)
-            yield Motion(expression, turn, moved, rows[:, BLINK] / BLINK_MOST)
+            yield rows
 
     def draw(self, view: View) -> Drawn:
         assert self._filmed is not None, "meet the template first"

@@ -17,7 +17,7 @@ from torch.nn import functional
 from models.canvas import sample
 from models.canvas.face import face_pictures
 from models.canvas.mask import masks
-from models.canvas.still import Standing, Still
+from models.canvas.still import UNKNOWN, Standing, Still, in_shots
 from models.canvas.template import light_of_shots
 from models.facial.config_picture import AFTER, BEFORE, PictureConfig
 from models.facial.network_picture import WINDOW, inputs_of, new_generator
@@ -61,7 +61,8 @@ class Painter:
         if template is self._template:
             return
         pose = (fit.rotation, fit.translation, fit.camera)
-        self._standing = Standing(self.person.identity, *pose, template.shot, seen, self.config.side)
+        shown = in_shots(template.shot, seen, template.walked)
+        self._standing = Standing(self.person.identity, *pose, template.shot, shown, self.config.side)
         self._light = light_of_shots(fit.light, template.shot, seen)
         self._template = template
 
@@ -96,7 +97,7 @@ class Painter:
     def _plate(self, shot: int) -> Tensor:
         assert self._template is not None
         plates, side = self._template.plates or {}, self.config.side
-        return plates.get(shot, torch.zeros(side, side, 3, dtype=torch.uint8))
+        return plates.get(shot, torch.full((side, side, 3), UNKNOWN, dtype=torch.uint8))
 
     def _paint(self, canvas: Tensor, still: Still, plate: Tensor, near: Near, light: Tensor) -> Tensor:
         """Canvases (B, S, S, 3) uint8; what lies in the hole of `canvas` is not looked at."""

@@ -73,9 +73,10 @@ class PerformerTrainee:
         trust = torch.nan_to_num(bundle.tensor("trust").float()) * torch.isfinite(rows).all(-1)
         rows = torch.nan_to_num(rows)
         mean, std = bundle.tensor("clip_mean").float(), bundle.tensor("clip_std").float()
-        self.net.manner.mean.copy_(mean.mean(0))
-        self.net.manner.std.copy_(std.mean(0))
         clips = bundle.tensor("clip").long()
+        share = self._shares(clips, len(mean))
+        self.net.manner.mean.copy_((share * mean).sum(0))
+        self.net.manner.std.copy_((share * std.square()).sum(0).sqrt())
         for clip in range(int(clips.max()) + 1):
             own = clips == clip
             rows[own] = Statistics(mean[clip], std[clip]).score(rows[own])
@@ -86,6 +87,11 @@ class PerformerTrainee:
         for start, stop in (run for runs in self.runs.values() for run in runs):
             rows[start:stop, POSE] = settled(rows[start:stop, POSE])
         return rows, trust
+
+    def _shares(self, clips: Tensor, count: int) -> Tensor:
+        """(K, 1) of what is trained on: a short clip says less of a person than a long one."""
+        rows = torch.cat([clips[start:stop] for start, stop in self.runs[TRAIN]])
+        return (torch.bincount(rows, minlength=count) / len(rows))[:, None]
 
     # What the engine asks -------------------------------------------------------------------------------
 

@@ -62,17 +62,28 @@ class Cast:
         return None if last is None else Showing(count, last.side, last.framing, without)
 
     @property
+    def looks(self) -> bool:
+        """Whether the method is shown frames beside those that it draws on."""
+        return self.showing(None) is not None or self._behind
+
+    @property
+    def _behind(self) -> bool:
+        return bool(getattr(self.method, "behind", False))
+
+    @property
     def poses(self) -> bool:
         """Whether the method moves heads."""
         return bool(getattr(self.method, "poses", False))
 
-    def plates(self, home: Home, template: Material) -> dict[int, torch.Tensor] | None:
+    def plates(
+        self, home: Home, template: Material, within: tuple[int, int], without: tuple[int, int] | None
+    ) -> dict[int, torch.Tensor] | None:
         """What lies behind the head, for a method that wants to know it."""
-        if not getattr(self.method, "behind", False):
+        if not self._behind:
             return None
         side = self.method.stages(self.config)[-1].side
         identity = torch.from_numpy(person_arrays(self.materials)["identity"])
-        return behind(home, template, identity, side)
+        return behind(home, template, identity, side, within, without)
 
     def speakers(
         self, home: Home, folder: Path, seed: int, template: Material, without: tuple[int, int] | None = None

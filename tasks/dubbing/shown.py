@@ -53,11 +53,24 @@ def references(home: Home, materials: Sequence[Material], template: Material, as
     raise MediaError(what, where=template.clip.id, do="ingest more footage of this person")
 
 
-def behind(home: Home, template: Material, identity: torch.Tensor, side: int) -> dict[int, torch.Tensor]:
-    """By shot, what lies behind the head on canvases that stand still; never a pixel of the head itself."""
-    standing = standing_of(template, identity, side)
+def behind(
+    home: Home,
+    template: Material,
+    identity: torch.Tensor,
+    side: int,
+    within: tuple[int, int],
+    without: tuple[int, int] | None,
+) -> dict[int, torch.Tensor]:
+    """By shot that is walked over, what lies behind the head on canvases that stand still.
+
+    Never a pixel of the head itself, nor of the frames `without`.
+    """
+    standing = standing_of(template, identity, side, within)
+    free = np.ones(len(template.seen), np.bool_)
+    if without is not None:
+        free[slice(*without)] = False
     with video_of(home, template.clip) as video:
-        return plates_of(template, standing, VideoReader(video))
+        return plates_of(template, standing, VideoReader(video), free)
 
 
 def _canvases(home: Home, one: Material, free: NDArray[np.bool_], asked: Showing) -> torch.Tensor:

@@ -111,7 +111,7 @@ def recipe_of(job: Job) -> Recipe:
     }
     if cast.poses:
         parameters["pose"] = options.pose
-    if cast.showing(None) is not None:
+    if cast.looks:
         parameters["without"] = options.without and list(options.without)
     # The person is told by all clips: they are in the recipe too.
     others = {
@@ -218,7 +218,7 @@ def _scene(job: Job, hearing: Hearing, video: VideoReader, workspace: Path, spea
     run, share = speaking(chosen.looks, order, rate, job.yaw_limit if still else math.inf)
     width, height = video.size
     template = chosen.template(height, width)
-    plates = job.cast.plates(job.home, chosen.material)
+    plates = job.cast.plates(job.home, chosen.material, chosen.within, job.options.without)
     template = template._replace(plates=plates, walked=(chosen.within.start, chosen.within.stop))
     speaker.meet(template)
     with job.clock("listen"):

@@ -1,9 +1,10 @@
-"""Lips by the ear that several systems share, read at the rate at which a head is performed.
+"""Rows of one clock read on another, in bounded memory: performances beside the lips of an ear.
 
-At small presets a person's lips follow MemFace's first network, which is used to the person within a minute;
-head, lids and brows stay the performer's. Called by `models.facial.method`.
+At small presets a person's lips follow MemFace's first network at its own 25 rows a second; lips that were
+read between rows would no longer close. So it is what is performed, all of it slower, that is read on the
+lips' clock. Called by `models.facial.method`.
 
-Shape legend: n rows.
+Shape legend: n rows, C columns.
 """
 
 from __future__ import annotations
@@ -13,23 +14,23 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from models.facial.config_performer import RATE as PERFORMED
-from models.memface.listening import RATE as HEARD
-
-__all__ = ["AtThirty"]
+__all__ = ["Reread"]
 
 
-class AtThirty:
-    """Rows that come 25 a second, block by block, read 30 a second in order; the ends hold on."""
+class Reread:
+    """Rows (n, C) that come `come` a second, block by block, read `wanted` a second in order."""
 
-    def __init__(self, blocks: Iterator[Tensor]) -> None:
-        self._blocks = blocks
+    def __init__(self, blocks: Iterator[Tensor], come: float, wanted: float) -> None:
+        self._blocks, self._step = blocks, come / wanted
         self._held: Tensor | None = None
         self._first, self._ended = 0, False
 
     def read(self, start: int, stop: int) -> Tensor:
-        """Rows start to stop, (n, 64); none before `start` is ever asked for again."""
-        at = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * (HEARD / PERFORMED) - 0.5
+        """Rows start to stop, at the middle of their time; none before `start` is ever asked for again.
+
+        The first and the last row that came hold on beyond the ends.
+        """
+        at = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * self._step - 0.5
         rows = self._until(int(at[-1]) + 2)
         at = (at - self._first).clamp(0, len(rows) - 1)
         low = at.floor().long()
