@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from models.canvas.still import Standing
 from models.facial.training_picture import PICTURE_ARRAYS
 from models.methods import Stage
 from models.training import HELD_OUT, TRAIN, About, Bundle
 from storage.home import Home
 from storage.ledger import Ledger
+from storage.media import VideoReader
+from tasks._stills import plates_of, standing_of
 from tasks.bundles import write_stage_bundle
+from tasks.extract import video_of
 from tasks.general import Course, write_general
-from tasks.material import BLINK, Cut, open_materials
+from tasks.material import BLINK, Cut, Material, open_materials
 from tasks.remember import features_of
 from tests.helpers.material_home import FRAMES, material_home
 
@@ -62,7 +69,6 @@ def test_every_row_has_its_frame_its_face_and_its_blink(home: Home, tmp_path: Pa
 
 
 def test_what_lies_behind_never_shows_a_face(home: Home, tmp_path: Path) -> None:
-    """So it may be told by frames that are held out, too."""
     bundle = written(home, tmp_path / "b")
     for number in (0, 1):
         mine = bundle["still"] == number
@@ -70,6 +76,47 @@ def test_what_lies_behind_never_shows_a_face(home: Home, tmp_path: Path) -> None
         assert always.sum() > 20
         assert (bundle["plate"][number][always] == 128).all()
         assert not (bundle["plate"][number] == 128).all()
+
+
+class Watched:
+    """A film that notes which frames are looked at."""
+
+    def __init__(self, reader: VideoReader) -> None:
+        self.reader, self.frames = reader, set[int]()
+
+    def read(self, first: int, stop: int) -> Iterator[np.ndarray]:
+        self.frames |= set(range(first, stop))
+        return self.reader.read(first, stop)
+
+
+def test_what_lies_behind_is_told_by_free_frames_alone(home: Home) -> None:
+    features = [one.features for one in features_of(home, Ledger(home.objects), "anna")]
+    one = open_materials(home, features)[0]
+    identity = torch.from_numpy(one.fit("identity")[one.seen].mean(0))
+    free = np.arange(FRAMES) >= 100
+    with video_of(home, one.clip) as video:
+        film = Watched(VideoReader(video))
+        plates = plates_of(one, standing_of(one, identity, SIDE), film, free)  # type: ignore[arg-type]
+        assert set(plates) == {1}
+        assert film.frames
+        assert min(film.frames) >= 100
+    # Only shots that are walked over have canvases.
+    assert set(standing_of(one, identity, SIDE, (100, 150)).shots) == {1}
+    assert set(standing_of(one, identity, SIDE, (39, 150)).shots) == {0, 1}
+
+
+def test_held_out_frames_say_nothing_of_what_lies_behind(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def noted(one: Material, standing: Standing, reader: VideoReader, free: np.ndarray) -> dict[int, Any]:
+        asked.append(np.flatnonzero(free).tolist())
+        return {}
+
+    monkeypatch.setattr("tasks._stills.plates_of", noted)
+    assert (written(home, tmp_path / "b")["plate"] == 128).all()
+    assert asked == [list(range(120))]
 
 
 def test_general_bundles_say_whose_rows_are(tmp_path: Path) -> None:

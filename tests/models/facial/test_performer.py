@@ -72,6 +72,10 @@ def test_the_same_head_in_a_larger_picture_has_the_same_columns() -> None:
 def test_scores_go_and_come_back_and_leave_all_but_pose() -> None:
     rows = torch.randn(50, COLUMNS, generator=torch.Generator().manual_seed(1)) * 7 + 3
     known = Statistics.of(rows)
+    lost = torch.cat([rows, torch.full((5, 71), 9e3)])
+    trust = (torch.arange(len(lost)) < len(rows)).float()
+    for part, told in zip(Statistics.of(lost, trust), known, strict=True):
+        assert torch.allclose(part, told, atol=1e-3)
     scored = known.score(rows)
     torch.testing.assert_close(scored[:, POSE].mean(0), torch.zeros(6), atol=1e-5, rtol=0)
     torch.testing.assert_close(scored[:, POSE].std(0, correction=0), torch.ones(6))
