@@ -21,7 +21,7 @@ from torch import Tensor
 
 from models.canvas import sample
 from models.canvas.face import face_pictures
-from models.canvas.still import UNKNOWN, Standing, in_shots, plate_of
+from models.canvas.still import UNKNOWN, Plate, Standing, in_shots, plate_of
 from models.canvas.template import light_of_shots
 from models.methods import Stage
 from models.training import TRAIN, About, Segment, filling_bundle
@@ -130,8 +130,8 @@ def standing_of(
 
 def plates_of(
     one: Material, standing: Standing, reader: VideoReader, free: NDArray[np.bool_]
-) -> dict[int, Tensor]:
-    """What lies behind the head (S, S, 3) uint8, by shot that has `free` frames; no other is looked at."""
+) -> dict[int, Plate]:
+    """What lies behind the head, by shot that has `free` frames; no other is looked at."""
     found = {}
     for number, still in standing.shots.items():
         rows = np.flatnonzero(one.seen & free & (one.shot == number))
@@ -178,7 +178,7 @@ def _fill(
         for shot, still in standing.shots.items():
             views["hole"][number_of[shot]] = (still.hole * 255).ceil().numpy()
             views["hidden"][number_of[shot]] = still.hidden.numpy()
-            views["plate"][number_of[shot]] = plates[shot].numpy() if shot in plates else UNKNOWN
+            views["plate"][number_of[shot]] = plates[shot].pixels.numpy() if shot in plates else UNKNOWN
         for run in (run for run in segments if run.clip == one.clip.id):
             frames = np.arange(run.first, run.first + run.stop - run.start)
             number = int(one.shot[frames[0]])

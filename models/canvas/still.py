@@ -21,7 +21,7 @@ from models.canvas.places import projected
 from models.fit.geometry import rotation
 from models.morphable.builtin import builtin
 
-__all__ = ["UNKNOWN", "Standing", "Still", "in_shots", "plate_of"]
+__all__ = ["UNKNOWN", "Plate", "Standing", "Still", "in_shots", "plate_of"]
 
 # An ellipsoid about skull and hair, and a neck below it, on the mean face: millimetres, y down, z away.
 _SKULL, _RADII = (0.0, -42.0, 52.0), (104.0, 122.0, 118.0)
@@ -44,6 +44,13 @@ class Still(NamedTuple):
     def hidden(self) -> Tensor:
         """(S, S) 0 or 1: what no network may be shown."""
         return wider((self.hole > 0).float()[None, None], guard_of(self.place[None]))[0, 0]
+
+
+class Plate(NamedTuple):
+    """What lies behind the head of a shot."""
+
+    pixels: Tensor  # (S, S, 3) uint8
+    unrest: float  # how far it is from the moments that it was made of, levels of 255: walls stand still
 
 
 class Standing:
@@ -123,8 +130,8 @@ def _size(identity: Tensor) -> float:
     return float((spread[0] / spread[1]).clamp(0.8, 1.25))
 
 
-def plate_of(canvases: Tensor, heads: Tensor) -> Tensor:
-    """What lies behind a head (S, S, 3) uint8, from canvases (n, S, S, 3) and where the head is (n, S, S).
+def plate_of(canvases: Tensor, heads: Tensor) -> Plate:
+    """What lies behind a head, from canvases (n, S, S, 3) and where the head is (n, S, S).
 
     Of every pixel the median of the moments at which no head is there; grey where there is always one, since
     what lies behind must never tell what a face looks like.
@@ -135,4 +142,6 @@ def plate_of(canvases: Tensor, heads: Tensor) -> Tensor:
     lifted[heads] = 256
     middle = ((counts - 1) // 2).clamp(min=0)
     found = lifted.sort(0).values.gather(0, middle[None, :, :, None].expand(1, -1, -1, 3))[0]
-    return torch.where(counts[..., None] > 0, found, UNKNOWN).to(torch.uint8)
+    away = (canvases.short() - found).abs().float().mean(-1)
+    unrest = float(away[~heads].mean()) if bool((~heads).any()) else 0.0
+    return Plate(torch.where(counts[..., None] > 0, found, UNKNOWN).to(torch.uint8), unrest)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import fsspec
 import torch
 
+from models.canvas.still import Plate
 from models.methods import Memory, Method, Person, Speaker, Stage
 from models.train import CHECKPOINT
 from models.training import read_checkpoint
@@ -77,7 +78,7 @@ class Cast:
 
     def plates(
         self, home: Home, template: Material, within: tuple[int, int], without: tuple[int, int] | None
-    ) -> dict[int, torch.Tensor] | None:
+    ) -> dict[int, Plate] | None:
         """What lies behind the head, for a method that wants to know it."""
         if not self._behind:
             return None

@@ -66,6 +66,7 @@ class Scene:
     lossless: bool = False
     warm_up: int = 0
     reach: tuple[int, int] | None = None  # frames before and after one that its motion is asked for, too
+    unrest: float = 0.0  # of what lies behind a head that is moved; told, not drawn
 
     @cached_property
     def moves(self) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.canvas import places, sample
 from models.canvas.framing import Framing
 from models.canvas.referees import chosen
+from models.canvas.still import Plate
 from models.morphable.builtin import builtin
 from models.morphable.mouth_shape import opening_of_keys
 from storage.errors import MediaError
@@ -60,7 +61,7 @@ def behind(
     side: int,
     within: tuple[int, int],
     without: tuple[int, int] | None,
-) -> dict[int, torch.Tensor]:
+) -> dict[int, Plate]:
     """By shot that is walked over, what lies behind the head on canvases that stand still.
 
     Never a pixel of the head itself, nor of the frames `without`.

@@ -39,7 +39,7 @@ from tasks.dubbing.draw import Scene, draw_all, remembers
 from tasks.dubbing.gate import resting
 from tasks.dubbing.hearing import Hearing, listen
 from tasks.dubbing.motion import move
-from tasks.dubbing.telling import canvas_scale, warnings_of
+from tasks.dubbing.telling import canvas_scale, unrest_of, warnings_of
 from tasks.dubbing.template import Chosen
 from tasks.dubbing.walk import speaking, walk
 from tasks.extract import video_of
@@ -218,13 +218,16 @@ def _scene(job: Job, hearing: Hearing, video: VideoReader, workspace: Path, spea
     run, share = speaking(chosen.looks, order, rate, job.yaw_limit if still else math.inf)
     width, height = video.size
     template = chosen.template(height, width)
-    plates = job.cast.plates(job.home, chosen.material, chosen.within, job.options.without)
+    behind = job.cast.plates(job.home, chosen.material, chosen.within, job.options.without) or {}
+    plates = {shot: plate.pixels for shot, plate in behind.items()}
     template = template._replace(plates=plates, walked=(chosen.within.start, chosen.within.stop))
     speaker.meet(template)
     with job.clock("listen"):
         moving = move(speaker, hearing, workspace / "sound", rate, _rest(chosen), still=still)
     reach: tuple[int, int] | None = getattr(speaker, "reach", None)
-    return Scene(video, template, order, run, share, moving, job.options.lossless, reach=reach)
+    unrest = 0.0 if still else max((plate.unrest for plate in behind.values()), default=0.0)
+    lossless = job.options.lossless
+    return Scene(video, template, order, run, share, moving, lossless, reach=reach, unrest=unrest)
 
 
 def _told(job: Job, hearing: Hearing, scene: Scene, drawn: Drawn | None) -> dict[str, Any]:
@@ -245,7 +248,11 @@ def _told(job: Job, hearing: Hearing, scene: Scene, drawn: Drawn | None) -> dict
         "seconds": hearing.seconds,
         "rate": str(scene.rate),
         "size": scene.video.size,
-        "warnings": [*hearing.warnings, *warnings_of(job.chosen, order, share, scale, side)],
+        "warnings": [
+            *hearing.warnings,
+            *warnings_of(job.chosen, order, share, scale, side),
+            *unrest_of(scene.unrest),
+        ],
         "figures": figures,
     }
 

@@ -8,15 +8,26 @@ from numpy.typing import NDArray
 from models.methods import Drawn
 from tasks.dubbing.template import Chosen
 
-__all__ = ["canvas_scale", "warnings_of"]
+__all__ = ["canvas_scale", "unrest_of", "warnings_of"]
 
 _SMALL, _LARGE = 0.85, 1.6
 _FEW = 0.02
+_MOVES = 8.0  # levels of 255 by which what stands still is seen to differ
 
 
 def canvas_scale(drawn: Drawn | None) -> float | None:
     """Picture pixels to one pixel of what is drawn."""
     return None if drawn is None else float(drawn.places[0, :, 0].norm())
+
+
+def unrest_of(levels: float) -> list[str]:
+    """Of what lies behind a head that is moved."""
+    if levels <= _MOVES:
+        return []
+    return [
+        "the camera or what lies behind the head moves: it will be seen to swim around the head; use "
+        "`--pose template`, or footage from a tripod"
+    ]
 
 
 def warnings_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -79,7 +80,8 @@ def test_a_plate_shows_what_is_behind_wherever_it_was_ever_seen_and_no_head() ->
     rows = torch.arange(FRAMES)
     heads = made.heads(rows, made.shots[0])
     canvases = torch.where(heads[..., None], 7, wall[None]).to(torch.uint8)
-    plate = plate_of(canvases, heads)
+    plate, unrest = plate_of(canvases, heads)
+    assert unrest == 0
     ever = (~heads).any(0)
     assert 0.05 < float(1 - ever.float().mean()) < 0.9
     assert torch.equal(plate[ever], wall.to(torch.uint8)[ever])
@@ -90,9 +92,11 @@ def test_a_plate_is_the_middle_of_what_was_seen() -> None:
     canvases = torch.tensor([10, 20, 200], dtype=torch.uint8).reshape(3, 1, 1, 1).expand(-1, 2, 2, 3)
     heads = torch.zeros(3, 2, 2, dtype=torch.bool)
     heads[0, 0, 0] = heads[2, 0, 0] = True
-    plate = plate_of(canvases, heads)
+    plate, unrest = plate_of(canvases, heads)
     assert plate[0, 0].tolist() == [20, 20, 20]
     assert plate[1, 1].tolist() == [20, 20, 20]
+    # Of ten views of a wall three are 10 levels away, three 180, four not at all.
+    assert unrest == pytest.approx((3 * 10 + 3 * 180) / 10)
 
 
 def test_rendered_lids_say_nothing() -> None:
