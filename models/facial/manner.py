@@ -1,44 +1,33 @@
-"""How somebody moves and blinks, measured; and what makes a performance as lively as its person.
+"""How somebody moves and blinks, measured, and kept with the network that performs them.
 
 Squared misses have one answer to what sound does not tell: the mean. So performances come out calmer than
 people are, and of two people's performances the calmer is not the calmer person's. What is done about it
-beyond the critic is here, and is not of the paper: gains for slow and for quick motion of every axis of the
-pose, and a person's own blink, shown where the network expects one most, as often as the person blinks. All
-is measured on the person's training rows alone. Called by `models.facial.performing` and
-`training_performer`, and by benches.
+beyond the critic is not of the paper: gains for slow and for quick motion of every axis of the pose, and a
+person's own blinks, as long and as far apart as theirs are. All is measured on the person's training rows
+alone; `models.facial.liveliness` makes use of it. Called by `training_performer`, and by benches.
 
-Shape legend: n rows, K rows of a blink.
+Shape legend: n rows, K rows of a blink, P pauses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.facial.columns import BLINK, BLINK_MOST, COLUMNS, POSE, Statistics
 from models.facial.config_performer import RATE
+from models.facial.filters import slow_of, steady
 from models.track.eyes import blinks
 
-__all__ = ["REACH", "Manner", "Measured", "finished", "fit_manner", "measured", "settled", "steady"]
+__all__ = ["BLINK_HALF", "Manner", "Measured", "fit_manner", "measured", "parted"]
 
-_SLOW = 9.0  # deviation of the kernel that parts slow motion from quick, rows
-_HALF = 24
-_BLINK_HALF = 12  # rows to each side of a blink's middle; two blinks are at least as far apart
-_NEVER = 1e9
+BLINK_HALF = 12  # rows to each side of a blink's middle
+_PAUSES = 32
 _MOST_GAIN = 8.0
-# Rows to each side that a finished row depends on.
-REACH = 32
-# Savitzky and Golay's kernel of nine rows and second order: what is quicker is a tracker's tremor.
-_STEADY = (-21.0, 14.0, 39.0, 54.0, 59.0, 54.0, 39.0, 14.0, -21.0)
-
-
-# What is quicker in a performance is jitter, and must not count as liveliness: a Gaussian of one row, the
-# same to both sides, so that nothing leads and nothing lags.
-_GAUSS = (0.054488685, 0.244201342, 0.402619947, 0.244201342, 0.054488685)
 
 
 class Measured(NamedTuple):
@@ -58,45 +47,34 @@ class Manner(nn.Module):
     middle: Tensor
     slow: Tensor
     quick: Tensor
-    threshold: Tensor
+    power: Tensor
     open: Tensor
     blink: Tensor
+    pauses: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(COLUMNS))
         self.register_buffer("std", torch.ones(COLUMNS))
-        self.register_buffer("middle", torch.zeros(6))  # about which gains act, scored
+        # Of the person's own voice, scored: gains are about the middle, for slow and quick parts so strong.
+        self.register_buffer("middle", torch.zeros(6))
         self.register_buffer("slow", torch.ones(6))
         self.register_buffer("quick", torch.ones(6))
-        self.register_buffer("threshold", torch.full((), _NEVER))  # of what is expected, for a blink
+        self.register_buffer("power", torch.ones(2, 6))
         self.register_buffer("open", torch.zeros(()))  # AU45 between blinks
-        self.register_buffer("blink", torch.zeros(2 * _BLINK_HALF + 1))  # above it
+        self.register_buffer("blink", torch.zeros(2 * BLINK_HALF + 1))  # above it
+        self.register_buffer("pauses", torch.zeros(_PAUSES))  # rows from blink to blink, short to long; or 0
 
     @property
     def statistics(self) -> Statistics:
         return Statistics(self.mean, self.std)
 
 
-def settled(pose: Tensor) -> Tensor:
-    """Pose (n, 6) without a tracker's tremor."""
-    kernel = torch.tensor(_STEADY, device=pose.device) / sum(_STEADY)
-    return _through(pose, kernel)
-
-
-def steady(rows: Tensor) -> Tensor:
-    """Performed rows (n, 71) whose pose does not jitter."""
-    out = rows.clone()
-    out[:, POSE] = _through(rows[:, POSE], torch.tensor(_GAUSS, device=rows.device))
-    return out
-
-
 def measured(runs: Sequence[Tensor]) -> Measured:
     """The manner of rows (n, 71), run by run; pose counts about each run's own mean."""
     poses = [rows[:, POSE] - rows[:, POSE].mean(0) for rows in runs]
     changes = torch.cat([pose[1:] - pose[:-1] for pose in poses]) * RATE
-    shut = [blinks((rows[:, BLINK] / BLINK_MOST).cpu().numpy(), RATE) for rows in runs]
-    lengths = [stop - start for own in shut for start, stop in own]
+    lengths = [stop - start for rows in runs for start, stop in _blinks_of(rows)]
     minutes = sum(map(len, runs)) / RATE / 60
     return Measured(
         len(lengths) / minutes,
@@ -106,52 +84,29 @@ def measured(runs: Sequence[Tensor]) -> Measured:
     )
 
 
-def finished(rows: Tensor, manner: Manner, *, moments: bool, shown: bool) -> Tensor:
-    """Scored rows (n, 71) as lively as the person; each depends on `REACH` rows to its sides."""
-    out = steady(rows)
-    if moments:
-        away = out[:, POSE] - manner.middle
-        slow = _slow(away)
-        out[:, POSE] = slow * manner.slow + (away - slow) * manner.quick
-    if shown and float(manner.threshold) < _NEVER:
-        out[:, BLINK] = _blinked(rows[:, BLINK], manner)
-    out[:, BLINK] = out[:, BLINK].clamp(0, BLINK_MOST)
-    return out
-
-
 def fit_manner(manner: Manner, made: Sequence[Tensor], own: Sequence[Tensor]) -> None:
     """Take over what makes performances `made` as lively as the person's `own` runs, all scored."""
     device = manner.mean.device
     made, own = [steady(rows.to(device)) for rows in made], [rows.to(device) for rows in own]
-    poses = torch.cat([rows[:, POSE] for rows in made])
-    manner.middle.copy_(poses.mean(0))
+    manner.middle.copy_(torch.cat([rows[:, POSE] for rows in made]).mean(0))
+    parts = [parted(rows[:, POSE] - manner.middle) for rows in made]
+    for k in range(2):
+        manner.power[k] = torch.cat([pair[k] for pair in parts]).square().mean(0)
     wanted = measured(own)
     for axis in range(6):
-        parts = [_parts(rows[:, axis, None] - manner.middle[axis]) for rows in made]
-        slow, quick = _gains(parts, float(wanted.spread[axis]), float(wanted.speed[axis]) / RATE)
-        manner.slow[axis], manner.quick[axis] = slow, quick
-    _fit_blinks(manner, made, own)
+        alone = [(slow[:, axis], quick[:, axis]) for slow, quick in parts]
+        found = _gains(alone, float(wanted.spread[axis]), float(wanted.speed[axis]) / RATE)
+        manner.slow[axis], manner.quick[axis] = found
+    _fit_blinks(manner, own)
 
 
 # Motion ---------------------------------------------------------------------------------------------------
 
 
-def _through(x: Tensor, kernel: Tensor) -> Tensor:
-    """Columns of (n, C) through a kernel; the ends hold on."""
-    half = len(kernel) // 2
-    columns = functional.pad(x.T[:, None], (half, half), mode="replicate")
-    return functional.conv1d(columns, kernel[None, None].to(x.dtype))[:, 0].T
-
-
-def _slow(x: Tensor) -> Tensor:
-    at = torch.arange(-_HALF, _HALF + 1, device=x.device, dtype=x.dtype)
-    kernel = torch.exp(-0.5 * (at / _SLOW) ** 2)
-    return _through(x, kernel / kernel.sum())
-
-
-def _parts(x: Tensor) -> tuple[Tensor, Tensor]:
-    slow = _slow(x)[:, 0]
-    return slow, x[:, 0] - slow
+def parted(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Slow and quick parts of columns (n, C)."""
+    slow = slow_of(x)
+    return slow, x - slow
 
 
 def _gains(parts: Sequence[tuple[Tensor, Tensor]], spread: float, speed: float) -> tuple[float, float]:
@@ -179,51 +134,27 @@ def _root(square: Tensor, linear: Tensor, rest: Tensor) -> float:
 # Blinks ---------------------------------------------------------------------------------------------------
 
 
-def _expected(column: Tensor) -> Tensor:
-    """How much a blink is expected around each row."""
-    kernel = torch.tensor([1.0, 2.0, 3.0, 2.0, 1.0], device=column.device) / 9
-    return _through(column[:, None], kernel)[:, 0]
+def _blinks_of(rows: Tensor) -> list[tuple[int, int]]:
+    return blinks((rows[:, BLINK] / BLINK_MOST).cpu().numpy(), RATE)
 
 
-def _peaks(expected: Tensor) -> Tensor:
-    """(n,) bool: nothing within a blink's reach is expected more; of equals the first."""
-    size = _BLINK_HALF
-
-    def most(x: Tensor) -> Tensor:
-        return functional.max_pool1d(x[None, None], size, 1)[0, 0]
-
-    framed = functional.pad(expected, (size, size), value=-_NEVER)
-    before, after = most(framed[: -size - 1]), most(framed[size + 1 :])
-    return (expected > before) & (expected >= after)
-
-
-def _blinked(column: Tensor, manner: Manner) -> Tensor:
-    expected = _expected(column)
-    at = _peaks(expected) & (expected > manner.threshold)
-    shown = functional.conv1d(
-        functional.pad(at.to(column.dtype)[None, None], (_BLINK_HALF, _BLINK_HALF)),
-        manner.blink.flip(0)[None, None],
-    )[0, 0]
-    return manner.open + shown
-
-
-def _fit_blinks(manner: Manner, made: Sequence[Tensor], own: Sequence[Tensor]) -> None:
-    """The person's own blink, and how much must be expected for one, to come as often as theirs."""
-    shapes, count = [], 0
+def _fit_blinks(manner: Manner, own: Sequence[Tensor]) -> None:
+    """The person's own blink, and how far apart they are."""
+    shapes, apart, count = [], [], 0
     manner.open.copy_(torch.cat([rows[:, BLINK] for rows in own]).median())
     for rows in own:
-        column = rows[:, BLINK]
-        for start, stop in blinks((column / BLINK_MOST).cpu().numpy(), RATE):
-            count += 1
-            middle = (start + stop) // 2
-            if _BLINK_HALF <= middle < len(column) - _BLINK_HALF:
-                shapes.append(column[middle - _BLINK_HALF : middle + _BLINK_HALF + 1])
-    heights = [own[_peaks(own)] for own in (_expected(rows[:, BLINK]) for rows in made)]
-    ranked = torch.cat(heights).sort(descending=True).values
-    wanted = round(count * sum(map(len, made)) / max(1, sum(map(len, own))))
-    if not shapes or not wanted or len(ranked) < 2:
-        manner.threshold.fill_(_NEVER)
+        middles = [(start + stop) // 2 for start, stop in _blinks_of(rows)]
+        count += len(middles)
+        apart += [after - before for before, after in pairwise(middles)]
+        inside = [at for at in middles if BLINK_HALF <= at < len(rows) - BLINK_HALF]
+        shapes += [rows[at - BLINK_HALF : at + BLINK_HALF + 1, BLINK] for at in inside]
+    if not shapes:
+        manner.pauses.zero_()
         return
     manner.blink.copy_((torch.stack(shapes).median(0).values - manner.open).clamp(min=0))
-    last = min(wanted, len(ranked) - 1)
-    manner.threshold.copy_((ranked[last - 1] + ranked[last]) / 2)
+    usual = sum(map(len, own)) / count
+    pauses = torch.tensor([float(x) for x in apart] or [usual], device=manner.pauses.device)
+    shares = (torch.arange(_PAUSES, device=pauses.device) + 0.5) / _PAUSES
+    told = pauses.quantile(shares)
+    # Pauses between blinks alone would forget those that the ends cut off.
+    manner.pauses.copy_(told * usual / told.mean())

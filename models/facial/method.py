@@ -40,7 +40,7 @@ class Facial:
     """See `models.methods.Method`."""
 
     name = "facial"
-    version = 1
+    version = 2
     perceives = (PICTURE,)
     behind = True
     poses = True

@@ -2,7 +2,7 @@
 
 Windows stand on a grid that begins with the sound; each is told the row that was performed where it begins,
 and fades in over the one before. The last is aligned with the sound's end. Rows are then made as lively as
-the person (`models.facial.manner`) and leave in the person's own units. Called by `models.facial`.
+the person (`models.facial.liveliness`) and leave in the person's own units. Called by `models.facial`.
 
 Shape legend: n rows, T rows of a window.
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.facial.columns import COLUMNS, EXPRESSION, Statistics
 from models.facial.config_performer import AROUND, RATE, SYMBOLS, PerformerConfig
-from models.facial.manner import REACH, finished
+from models.facial.liveliness import lively
 from models.facial.network_performer import Generator
 from models.methods import Sound
 from models.training.checkpoint import load_network
@@ -35,7 +35,6 @@ NETWORK = "performer"
 _HEARD_RATE = 50.0
 _UNLIKELY = -8.0
 _BEFORE, _AFTER = AROUND // 2, AROUND // 2 - 1
-_TILE = 120  # rows that are finished at a time
 
 
 def load_performer(config: PerformerConfig, tensors: Mapping[str, Tensor]) -> Generator:
@@ -74,9 +73,8 @@ def perform_symbols(
 def _lively(generator: Generator, blocks: Iterator[Tensor], known: Statistics | None) -> Iterator[Tensor]:
     """Scored rows as lively as the person, in the person's own units."""
     manner, config = generator.eval().manner, generator.config
-    for rows in _in_tiles(blocks):
-        lively = finished(rows.to(manner.mean), manner, moments=config.moments, shown=config.blinks)
-        out = (known or manner.statistics).unscore(lively[REACH:-REACH].cpu())
+    for rows in lively(blocks, manner, moments=config.moments, shown=config.blinks):
+        out = (known or manner.statistics).unscore(rows)
         if config.centred:
             out[:, EXPRESSION] += manner.mean[EXPRESSION].to(out)
         yield out
@@ -179,18 +177,3 @@ def _windows(net: Generator, symbols: Iterator[Tensor]) -> Iterator[Tensor]:
         if last > stage.begin or not len(stage.rows):
             stage.play(last)
         yield stage.leave(stage.have)
-
-
-def _in_tiles(blocks: Iterator[Tensor]) -> Iterator[Tensor]:
-    """Rows on a grid, each tile with `REACH` rows to its sides; the ends hold on."""
-    held = torch.zeros(0, COLUMNS)
-    begun = False
-    for rows in blocks:
-        if not begun and len(rows):
-            held, begun = rows[:1].expand(REACH, -1), True
-        held = torch.cat([held, rows])
-        while len(held) >= _TILE + 2 * REACH:
-            yield held[: _TILE + 2 * REACH]
-            held = held[_TILE:]
-    if begun:
-        yield torch.cat([held, held[-1:].expand(REACH, -1)])

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from models.facial.columns import COLUMNS, EXPRESSION, POSE, Statistics
 from models.facial.config_performer import AROUND, PerformerConfig
+from models.facial.filters import settled
+from models.facial.liveliness import enlivened
 from models.facial.losses_performer import fooled, misses, performance_loss, told_apart
-from models.facial.manner import finished, fit_manner, measured, settled
+from models.facial.manner import fit_manner, measured
 from models.facial.network_performer import Generator, SequenceCritic
 from models.facial.performing import NETWORK, around, performed_raw, plain
 from models.memface.losses_expression import opening_of
@@ -179,10 +181,7 @@ class PerformerTrainee:
         told["loss"] = 1 - told["opening_correlation"]
         told["loss"] += _LIVELINESS * (told["liveliness"] + told["quickness"])
         if self.personal:
-            lively = [
-                finished(rows, self.net.manner, moments=True, shown=True).cpu()
-                for rows in (x.to(self.net.manner.mean) for x in made)
-            ]
+            lively = [enlivened(rows, self.net.manner) for rows in made]
             told["blinks"], told["own_blinks"] = measured(lively).blinks, measured(own).blinks
         return told
 

@@ -35,9 +35,11 @@ from flows import dub as dubbing
 from flows.extract import extract
 from flows.ingest import ingest
 from flows.train import train
+from models.facial.clocks import Reread
 from models.facial.columns import BLINK_MOST, EXPRESSION, NAMES, POSE, to_columns
-from models.facial.config_performer import PerformerConfig
-from models.facial.manner import Measured, measured, settled
+from models.facial.config_performer import RATE, PerformerConfig
+from models.facial.filters import settled
+from models.facial.manner import Measured, measured
 from models.memface.losses_expression import opening_of
 from models.methods import Motion
 from models.morphable.builtin import builtin
@@ -61,7 +63,7 @@ PUPPETS = {"calm": 1, "lively": 2}  # seeds; who they are is told by `vivid_styl
 REAL = "senator"
 LEAST = {"calm": 0.8, "lively": 0.8, REAL: 0.5}  # correlation of the lips' opening that is asked for
 WITHIN, MOST_JUMP = 0.3, 1.5  # of a figure of a manner; degrees a row, where windows meet
-DUB = "dub"
+DUB, UNSEEN = "-dub", "-unseen"  # identities of films that were not learned from
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,10 @@ class Somebody:
         return cut(video, 0, EDGE_S, learned), cut(video, EDGE_S, None, unseen)
 
     def made_ready(self, films: bool) -> None:
-        """Trained on the first film alone; then the second is extracted, too."""
-        learned, unseen = self.films
-        if len(self._clips()) < 1:
-            self._taken(self.name, learned)
+        """Both films extracted; the second as somebody else's, so that nothing is learned from it."""
+        for name, film_ in ((self.name, self.films[0]), (self.name + UNSEEN, self.films[1])):
+            if not self._clips(name):
+                self._taken(name, film_)
         begun = time.perf_counter()
         for stage in ("expression", "performer", "picture"):
             # Who is not to be seen need not be drawn well.
@@ -106,8 +108,6 @@ class Somebody:
             options = TrainOptions("facial", self.preset, stage=stage, plan=plan)
             train(self.name, options, home=self.home.url)
         print(f"{self.name}: trained in {(time.perf_counter() - begun) / 60:.1f} minutes", flush=True)
-        if len(self._clips()) < 2:
-            self._taken(self.name, unseen)
 
     def _taken(self, name: str, video: Path) -> None:
         record = self.folder / f"{name}.toml"
@@ -115,20 +115,20 @@ class Somebody:
         ingest([video], name, record=record, home=self.home.url)
         extract([name], home=self.home.url).raise_if_refused()
 
-    def _clips(self, name: str = "") -> list[str]:
-        return [row["id"] for row in Ledger(self.home.objects).live_clips(name or self.name)]
+    def _clips(self, name: str) -> list[str]:
+        return [row["id"] for row in Ledger(self.home.objects).live_clips(name)]
 
-    def _materials(self, name: str = "") -> list[Material]:
-        features = features_of(self.home, Ledger(self.home.objects), name or self.name)
+    def _materials(self, name: str) -> list[Material]:
+        features = features_of(self.home, Ledger(self.home.objects), name)
         return open_materials(self.home, [one.features for one in features])
 
     @cached_property
     def learned(self) -> Material:
-        return max(self._materials(), key=lambda one: len(one.seen))
+        return self._materials(self.name)[0]
 
     @cached_property
     def unseen(self) -> Material:
-        return min(self._materials(), key=lambda one: len(one.seen))
+        return self._materials(self.name + UNSEEN)[0]
 
     @cached_property
     def own(self) -> list[Tensor]:
@@ -147,13 +147,16 @@ class Somebody:
             hearing = listen(audio, job.backend, Path(passing) / "sound")
             blocks = list(speaker.listen(hearing.blocks()))
         camera = torch.from_numpy(np.median(self.learned.fit("camera")[self.learned.seen], 0))
-        return torch.cat([_columns(block, camera, height, width) for block in blocks])
+        rows = torch.cat([_columns(block, camera, height, width) for block in blocks])
+        # As films are read, whatever their rate.
+        count, rate = round(hearing.seconds * RATE), float(speaker.rate or RATE)
+        return Reread(iter([rows]), rate, RATE).read(0, count)
 
     def dubbed(self, sound: Path) -> Tensor:
         """Rows of the finished film, tracked like any other."""
-        name = f"{self.name}-{DUB}"
+        name = self.name + DUB
         if not self._clips(name):
-            made = self.folder / f"{DUB}.mp4"
+            made = self.folder / "dub.mp4"
             options = DubOptions("facial", self.preset, self.learned.clip.id)
             dubbing.dub(self.name, sound, made, options=options, home=self.home.url)
             self._taken(name, made)

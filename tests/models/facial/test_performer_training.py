@@ -10,8 +10,9 @@ import torch
 
 from models.facial.columns import BLINK, EXPRESSION, POSE
 from models.facial.config_performer import TermWeights
+from models.facial.liveliness import enlivened
 from models.facial.losses_performer import beginning, fooled, misses, performance_loss, told_apart
-from models.facial.manner import finished, measured
+from models.facial.manner import measured
 from models.facial.performing import NETWORK, load_performer, performed_raw
 from models.facial.training_performer import CRITIC, PerformerTrainee
 from models.training import Bundle
@@ -139,12 +140,12 @@ def test_a_person_is_learned_and_their_manner_kept(tmp_path: Path) -> None:
     assert trainee.personal
 
     assert out["judged"]["opening_correlation"] > 0.2
-    manner = {name: out["tensors"][f"{NETWORK}/manner.{name}"] for name in ("mean", "slow", "threshold")}
+    manner = {name: out["tensors"][f"{NETWORK}/manner.{name}"] for name in ("mean", "slow", "pauses")}
     assert torch.equal(manner["mean"], torch.from_numpy(Bundle(bundle)["clip_mean"][0].copy()))
     assert not torch.equal(manner["slow"], torch.ones(6))
-    assert manner["threshold"] < 1e8
+    assert manner["pauses"].min() > 0
     net = load_performer(config, out["tensors"])
-    made = finished(performed_raw(net, trainee.symbols[:960].flip(0)), net.manner, moments=True, shown=True)
+    made = enlivened(performed_raw(net, trainee.symbols[:960].flip(0)), net.manner)
     lively, own = measured([made]), measured([trainee.rows[:960]])
     torch.testing.assert_close(lively.spread, own.spread, rtol=0.1, atol=0)
     torch.testing.assert_close(lively.speed, own.speed, rtol=0.1, atol=0)
@@ -154,7 +155,7 @@ def test_a_person_is_learned_and_their_manner_kept(tmp_path: Path) -> None:
 def test_general_weights_have_no_manner(tmp_path: Path) -> None:
     out = _trained(tmp_path / "t", smoke(), bundle_of(tmp_path / "b", people=3), steps=4)
     assert torch.equal(out["tensors"][f"{NETWORK}/manner.slow"], torch.ones(6))
-    assert out["tensors"][f"{NETWORK}/manner.threshold"] > 1e8
+    assert not out["tensors"][f"{NETWORK}/manner.pauses"].any()
     assert any(name.startswith(f"{CRITIC}/") for name in out["tensors"])
 
 
