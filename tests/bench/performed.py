@@ -1,13 +1,14 @@
 """FACIAL through the product: is somebody performed as they are, by all that a dub is drawn from?
 
-    python -m tests.bench.performed FOLDER [--people calm,lively,senator] [--preset P] [--films]
+    python -m tests.bench.performed FOLDER [--people calm,lively,senator] [--preset P] [--films] [--lengths]
 
 `calm` and `lively` are puppets of known and different manners, 115 s to learn from; `senator` is a real
 person, 48 s. Each is filmed, ingested, extracted and trained; homes stay in FOLDER, and a second call does
 nothing but measure. Then everybody performs speech that they were not trained on: that of their own unseen
 film, by which lips are judged, and that of the others' films, as a few seconds have too few blinks to count.
 What is measured is `Speaker.listen` over the person's own template; with `--films` the longest is dubbed,
-extracted like any footage, and measured again.
+extracted like any footage, and measured again. `--lengths` has the last of them perform from half a second to
+an hour, and tells the memory that it took.
 
 Blinks a minute, how long they last, deviation of every axis of the pose and of its speed stand against the
 film that was learned from. Last, whose manner it is: of all people's, the nearest to what was performed.
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -55,6 +57,7 @@ from tasks.film import Script, film
 from tasks.material import Cut, Material, open_materials
 from tasks.remember import features_of
 from tasks.training import TrainOptions
+from tests.bench.dubbing import speech
 from tests.bench.footage import real_footage
 from tests.bench.held_out import EDGE_S, cut
 from tests.bench.renderer_people import RECORD
@@ -137,6 +140,13 @@ class Somebody:
 
     def performed(self, sound: Path) -> Tensor:
         """Rows at 30 a second for this sound, as a dub is drawn from them."""
+        parts, rates = zip(*self.performing(sound), strict=True)
+        # As films are read, whatever their rate.
+        rows = torch.cat(parts)
+        return Reread(iter([rows]), rates[0], RATE).read(0, round(len(rows) * RATE / rates[0]))
+
+    def performing(self, sound: Path) -> Iterator[tuple[Tensor, float]]:
+        """Blocks of rows, so many a second."""
         options = DubOptions("facial", self.preset, self.learned.clip.id)
         place, known, audio = dubbing._looked_at(self.home.url, self.name, sound, options)
         job = dubbing._job(place, self.name, audio, options, known)
@@ -145,12 +155,9 @@ class Somebody:
             speaker = job.cast.speakers(place, Path(passing), 0, self.learned)()
             speaker.meet(job.chosen.template(height, width))
             hearing = listen(audio, job.backend, Path(passing) / "sound")
-            blocks = list(speaker.listen(hearing.blocks()))
-        camera = torch.from_numpy(np.median(self.learned.fit("camera")[self.learned.seen], 0))
-        rows = torch.cat([_columns(block, camera, height, width) for block in blocks])
-        # As films are read, whatever their rate.
-        count, rate = round(hearing.seconds * RATE), float(speaker.rate or RATE)
-        return Reread(iter([rows]), rate, RATE).read(0, count)
+            camera = torch.from_numpy(np.median(self.learned.fit("camera")[self.learned.seen], 0))
+            for block in speaker.listen(hearing.blocks()):
+                yield _columns(block, camera, height, width), float(speaker.rate or RATE)
 
     def dubbed(self, sound: Path) -> Tensor:
         """Rows of the finished film, tracked like any other."""
@@ -217,11 +224,14 @@ def opening(made: Tensor, true: Sequence[Tensor]) -> float:
     return float(torch.corrcoef(torch.stack([ours[:count], film[:count]]))[0, 1])
 
 
-def quickest(rows: Tensor, config: PerformerConfig) -> float:
-    """Degrees a row of the quickest turn where windows meet."""
+def turns(rows: Tensor, config: PerformerConfig) -> tuple[float, float]:
+    """Degrees a row of the quickest turn where windows meet, and elsewhere."""
     hop, steps = config.window - config.joint, (rows[1:, :3] - rows[:-1, :3]).abs().amax(1)
-    near = [steps[at - 1 : at + config.joint + 1] for at in range(hop, len(rows) - 1, hop)]
-    return float(torch.cat(near).max()) if near else 0.0
+    meet = torch.zeros(len(steps), dtype=torch.bool)
+    for at in range(hop, len(steps), hop):
+        meet[at - 1 : at + config.joint + 1] = True
+    inside, outside = (float(steps[one].max()) if bool(one.any()) else 0.0 for one in (meet, ~meet))
+    return inside, outside
 
 
 def told(one: Somebody, everybody: Sequence[Somebody], config: PerformerConfig) -> Iterator[str]:
@@ -232,12 +242,28 @@ def told(one: Somebody, everybody: Sequence[Somebody], config: PerformerConfig) 
     yield from table(one.name, figures, measured(one.own))
     value = opening(lips, rows_of(one.unseen))
     yield f"opening r = {value:.3f}, {LEAST[one.name]} asked for: {verdict(value >= LEAST[one.name])}"
-    turn = max(quickest(rows, config) for rows in made)
-    yield f"quickest turn where windows meet {turn:.2f} degrees: {verdict(turn <= MOST_JUMP)}"
+    meet, else_ = (max(values) for values in zip(*(turns(rows, config) for rows in made), strict=True))
+    own = max(turns(rows, config)[1] for rows in one.own)
+    yield f"quickest turn where windows meet {meet:.2f} degrees a row: {verdict(meet <= MOST_JUMP)}"
+    yield f"elsewhere {else_:.2f}, in the person's own film {own:.2f}"
     apart = {other.name: away(figures, measured(other.own)) for other in everybody}
     nearest = min(apart, key=lambda name: apart[name])
     distances = ", ".join(f"{name} {value:.2f}" for name, value in apart.items())
     yield f"distance to the manner of {distances}: {verdict(nearest == one.name)}"
+
+
+def lengths(one: Somebody) -> Iterator[str]:
+    """Speech of any length, and what memory it takes."""
+    yield f"\n## {one.name}, speech of any length\n"
+    yield "| speech | rows | seconds | memory at most |\n|---|---|---|---|"
+    for seconds in (0.5, 4.3, 60.0, 3600.0):
+        begun, count = time.perf_counter(), 0
+        with tempfile.TemporaryDirectory() as passing:
+            for rows, _ in one.performing(speech(Path(passing) / "speech.wav", seconds)):
+                assert bool(torch.isfinite(rows).all())
+                count += len(rows)
+        took, most = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        yield f"| {seconds:g} s | {count} | {took:.1f} | {most / 1024:.0f} MiB |"
 
 
 def verdict(met: bool) -> str:
@@ -250,6 +276,7 @@ def main() -> None:
     parser.add_argument("--people", type=lambda text: text.split(","), default=[*PUPPETS, REAL])
     parser.add_argument("--preset", default="cpu")
     parser.add_argument("--films", action="store_true")
+    parser.add_argument("--lengths", action="store_true")
     asked = parser.parse_args()
     everybody = [Somebody(name, asked.folder / name, asked.preset) for name in asked.people]
     for one in everybody:
@@ -257,6 +284,8 @@ def main() -> None:
     config = PerformerConfig.preset(asked.preset)
     for one in everybody:
         print("\n".join(told(one, everybody, config)), flush=True)
+    for line in lengths(everybody[-1]) if asked.lengths else ():
+        print(line, flush=True)
     for one in everybody if asked.films else ():
         longest = max(
             (other.films[0] for other in everybody if other is not one), key=lambda path: path.stat().st_size
