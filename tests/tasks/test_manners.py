@@ -9,17 +9,25 @@ import numpy as np
 import pytest
 import torch
 
-from models.facial.columns import BLINK, POSE
+from models.facial.columns import BLINK, EXPRESSION, POSE
+from models.facial.config_performer import PerformerConfig
 from models.facial.manner import measured
+from models.facial.network_performer import Generator
+from models.facial.performing import load_performer, performed_raw, plain
+from models.memface.losses_expression import opening_of
 from models.methods import find_method
+from models.morphable.builtin import builtin
 from models.puppet.motion import Style
 from models.training import HELD_OUT, TRAIN, Bundle
 from storage.errors import WorkError
+from storage.weights import Registry
 from tasks import manners
 from tasks.acoustic.voices import speakers
 from tasks.audio import AudioBackend, find_backend
 from tasks.manners import Actor, Performed
 from tasks.rehearsals import Plan
+from tasks.training import read_weights
+from tasks.watching import best_shift
 
 PLAN = Plan(takes=2, seconds=10.0)
 CONFIG = find_method("facial").config("smoke").as_dict()
@@ -63,6 +71,31 @@ def test_the_same_person_moves_otherwise_in_every_take(calm: Performed, backend:
     np.testing.assert_array_equal(again.performed, calm.performed)
     assert np.abs(np.corrcoef(other.performed[:, 1], calm.performed[:, 1])[0, 1]) < 0.9
     assert np.abs(other.performed[:, POSE] - calm.performed[:, POSE]).max() > 1
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Generator:
+    tensors = {
+        name: torch.from_numpy(values).float()
+        for name, values in read_weights(Registry().find("facial_performer").path).items()
+    }
+    return load_performer(PerformerConfig.preset("cpu"), tensors)
+
+
+def _gap(net: Generator, symbols: np.ndarray) -> np.ndarray:
+    rows = performed_raw(net, plain(torch.from_numpy(symbols)))
+    return (rows[:, EXPRESSION] @ opening_of(builtin())).numpy()
+
+
+def test_a_mouth_follows_what_is_heard(shipped: Generator, calm: Performed) -> None:
+    """One sound that goes on makes a mouth that stands still; speech that comes later moves it later."""
+    own = _gap(shipped, calm.symbols)
+    one = _gap(shipped, np.repeat(calm.symbols[:1], 300, axis=0))
+    # A window begins from a state of its own: what is left of that is no speech.
+    assert one[40:].std() < 0.35 * own[40:].std()
+    late = 9
+    delayed = _gap(shipped, np.concatenate([np.repeat(calm.symbols[:1], late, axis=0), calm.symbols[:-late]]))
+    assert best_shift(delayed.astype(float), own.astype(float), 20) == late
 
 
 def _some(count: int) -> list[Performed]:
