@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.canvas import sample
-from models.canvas.face import face_pictures
+from models.canvas.face import Faces, face_pictures
 from models.canvas.mask import masks
 from models.canvas.still import UNKNOWN, Standing, Still, in_shots
 from models.canvas.template import light_of_shots
@@ -54,6 +54,7 @@ class Painter:
         self.network = network.to(self.device, self.kind, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._mouth = torch.from_numpy(builtin().coefficients_of(_MOUTH))
         self._template: Template | None = None
+        self._last: tuple[tuple[Tensor, ...], Faces] | None = None  # what was rendered, and how it came out
 
     def meet(self, template: Template) -> None:
         """The template whose frames come next."""
@@ -115,7 +116,7 @@ class Painter:
         made = picture.over(behind) if self.config.still else picture.colours
         return pictures_out(made).cpu()
 
-    def _rendered(self, near: Near, place: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
+    def _rendered(self, near: Near, place: Tensor, light: Tensor) -> Faces:
         """Faces (W, S, S, 3) and their eyes (W, S, S), as they are to be seen."""
         fit, motion, count = near.fit, near.motion, len(near.moves)
         turn, moved = fit.rotation.float(), fit.translation.float()
@@ -128,14 +129,24 @@ class Painter:
             share = near.moves.float()[:, None]
             turn = turn.lerp(motion.rotation.float(), share)
             moved = moved.lerp(motion.translation.float(), share)
-        return face_pictures(
-            self.person.identity,
-            self.person.texture,
-            expression,
-            turn,
-            moved,
-            fit.camera,
-            light.expand(count, -1),
-            place.expand(count, -1, -1),
-            self.config.side,
-        )
+        lit, lain = light.expand(count, -1), place.expand(count, -1, -1)
+        told = (expression, turn, moved, fit.camera, lit, lain)
+        return self._faces(tuple(part.float() for part in told))
+
+    def _faces(self, told: tuple[Tensor, ...]) -> Faces:
+        """Faces of these rows; those that the block before had at its end are not rendered again."""
+        before, known = self._last, self._known(told)
+        new = [part[known:] for part in told]
+        made = face_pictures(self.person.identity, self.person.texture, *new, self.config.side)
+        if before is not None and known:
+            made = Faces(*(torch.cat([x[-known:], y]) for x, y in zip(before[1], made, strict=True)))
+        self._last = told, made
+        return made
+
+    def _known(self, told: tuple[Tensor, ...]) -> int:
+        """How many of the first rows are the last ones of the block before."""
+        if self._last is None:
+            return 0
+        count = min(BEFORE + AFTER, len(told[0]), len(self._last[0][0]))
+        pairs = zip(self._last[0], told, strict=True)
+        return count if all(torch.equal(old[-count:], new[:count]) for old, new in pairs) else 0

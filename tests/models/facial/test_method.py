@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from models.canvas.face import face_pictures
 from models.canvas.still import Standing
 from models.facial.clocks import Reread
 from models.facial.config import FacialConfig, facial_config
@@ -242,3 +244,21 @@ def test_rows_at_another_rate(sizes: tuple[int, ...]) -> None:
     found = torch.cat([read.read(0, 4), read.read(4, 5), read.read(5, 30)])[:, 0]
     wanted = ((torch.arange(30) + 0.5) / 30 * 25 - 0.5).clamp(0, 24)
     assert torch.allclose(found, wanted, atol=1e-4)
+
+
+def test_faces_of_the_block_before_are_not_rendered_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks in order give what each gives alone, and every face but the first block's is rendered once."""
+    counted = []
+
+    def counting(*told: Any) -> Any:
+        counted.append(len(told[2]))
+        return face_pictures(*told)
+
+    monkeypatch.setattr("models.facial.painter.face_pictures", counting)
+    made, seen = speaker(), pictures()
+    views = [view(motion(), seen, k, k + 4) for k in range(20, 32, 4)]
+    alone = [speaker().draw(one).patches for one in views]
+    counted.clear()
+    for one, own in zip(views, alone, strict=True):
+        assert int((made.draw(one).patches.int() - own.int()).abs().max()) <= 1
+    assert counted == [13, 4, 4]
