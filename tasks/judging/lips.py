@@ -1,7 +1,7 @@
 """How near the lips of a made film come to the true ones, and how they move: from landmarks alone.
 
     lmd(made, true, scale)                    # landmarks in pixels, `scale` the distance between the eyes
-    opening_by_window(gaps, true_gaps, windows)
+    opening(gaps, true_gaps).mean()           # the correlation
 
 Lengths are percent of the distance between the true eyes' outer corners, so that sizes of films do not
 matter. What is not known of a frame is NaN, and so is what depends on it. Called by `tasks.judging.figures`.
@@ -19,7 +19,6 @@ from scipy.ndimage import maximum_filter1d
 
 from models.morphable.builtin import builtin
 from models.track.subset68 import DLIB_IN_MESH
-from tasks.watching import correlation
 
 __all__ = ["jitter", "leakage", "lmd", "lmd_centred", "opening", "opening_by_window", "shake", "twenty"]
 
@@ -27,7 +26,7 @@ F64 = NDArray[np.float64]
 
 _DLIB_LIPS = slice(48, 68)
 _CLOSING_S = 0.2  # lips open before the sound, and close after it
-_STILL = 0.003  # deviation of an opening that is no more than a tracker's noise
+_STILL = 0.01  # deviation of an opening: speech has .03 to .07 in any two seconds, a tracker's noise less
 
 
 def twenty(lips: F64) -> F64:
@@ -82,24 +81,35 @@ def leakage(gaps: F64, speaks: NDArray[np.bool_], rate: float) -> F64:
     return np.where(quiet & np.r_[False, quiet[:-1]], step, np.nan)
 
 
-def opening(made: F64, true: F64) -> float:
-    """Correlation of how far lips are open (n,), -1 to 1; more is better.
+def opening(made: F64, true: F64) -> F64:
+    """How far lips are open (n,) each: of every frame what it adds (n,), so that the mean is the correlation,
+    -1 to 1; more is better.
 
     Lips that stand still while the true ones move have nothing of them: 0. NaN where the truth does not move.
     """
+    found = np.full(len(true), np.nan)
     known = np.isfinite(made) & np.isfinite(true)
-    if known.sum() < 3 or true[known].std() < _STILL:
-        return float("nan")
-    found = correlation(made, true)
-    return found if np.isfinite(found) else 0.0
+    if known.sum() > 2 and true[known].std() > _STILL:
+        found[known] = _shares(made[known], true[known])
+    return found
+
+
+def _shares(a: F64, b: F64) -> F64:
+    """A correlation and its influence: resampled, their mean varies as the correlation itself would."""
+    if np.ptp(a) == 0:
+        return np.zeros(len(a))
+    a, b = ((x - x.mean()) / x.std() for x in (a, b))
+    r = (a * b).mean()
+    return np.asarray(r + a * b - r / 2 * (a**2 + b**2))
 
 
 def opening_by_window(made: F64, true: F64, windows: NDArray[Any]) -> F64:
-    """`opening` of each window by itself (W,), in the order of their names; more is better.
+    """The correlation of each window by itself (W,), in the order of their names; more is better.
 
     The mean of these is not the whole's correlation: what differs between windows does not help it.
     """
-    return np.array([opening(made[windows == one], true[windows == one]) for one in np.unique(windows)])
+    parts = [opening(made[windows == one], true[windows == one]) for one in np.unique(windows)]
+    return np.array([part[known].mean() if (known := np.isfinite(part)).any() else np.nan for part in parts])
 
 
 def _percent(length: F64, scale: F64) -> F64:

@@ -115,6 +115,12 @@ def test_windows_of_two_clips_are_two() -> None:
     assert summary(values, cells, clip) == summary(values, cells + 10 * clip, clip)
 
 
+def test_a_short_clip_has_as_few_windows_when_it_is_drawn() -> None:
+    """Of one window of 10 and a clip with three of 0, half of all draws have both: 2.5, never 5."""
+    found = summary(np.array([10.0, 0, 0, 0]), np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1]), level=0.3)
+    assert found[:3] == (2.5, 2.5, 2.5)
+
+
 def test_windows_are_alike_in_length() -> None:
     for count, rate in ((250, 25), (251, 25), (274, 25), (299, 30), (30, 25), (7, 25)):
         lengths = np.bincount(windows_of(count, rate, 2))
