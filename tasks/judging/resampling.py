@@ -3,10 +3,11 @@
 Frames beside each other tell the same: a film's 250 frames are not 250 observations. So whole windows are
 drawn of one clip; of two or three clips, clips and then windows of each; of more, whole clips.
 
-Percentiles of few blocks are too narrow, and are widened as Student's distribution is. So .95 holds the mean
-in 90 of 100 cases for five windows of skewed figures, and in 93 to 96 for twelve and more. Two or three
-clips are held too wide (98) where they do not differ, and too narrow (80 to 90) where they differ as much as
-their windows do: they cannot tell how far a fourth would be off. Called by `tasks.judging.intervals`.
+Percentiles of few blocks are too narrow, and are widened as Student's distribution is: nineteen of twenty
+bounds at .95 hold the mean, of five skewed windows a little less. Two or three clips are held too wide where
+they do not differ, and too narrow (17 of 20) where they differ as much as their windows do: they cannot tell
+how far a fourth would be off. `tests.tasks.judging.test_intervals` counts it. Called by
+`tasks.judging.intervals`.
 
 Shape legend: n frames, B blocks, C clips, R draws, W windows of the longest clip.
 """

@@ -59,6 +59,10 @@ def test_bounds_hold_the_mean_in_nineteen_of_twenty(
     assert 0.9 <= covered(clips, int(seconds * RATE), apart) <= most
 
 
+def test_two_clips_that_differ_are_known_to_be_held_too_narrow() -> None:
+    assert 0.78 <= covered(2, 300, apart=0.4, repetitions=150) <= 0.9
+
+
 def test_frames_taken_for_windows_would_be_too_sure() -> None:
     held = 0
     for seed in range(60):
