@@ -60,7 +60,7 @@ It names no place: the folder may be moved, or copied without the rest of the ho
 Rows whose artifact was never committed are left out, and columns that old files lack are null. A table
 that has no file yet stays empty until `catalog.sql` is read again.
 
-Ten real questions, with their answers in SQL: `python -m storage.ledger.questions HOME`.
+Ten real questions, answered in SQL and pandas: `python docs/questions.py data/ledger`.
 """
 
 

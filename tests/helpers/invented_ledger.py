@@ -51,7 +51,7 @@ def artifact(
     kind: str, what: str, identity: str | None, inputs: dict[str, str], *, stage: str = "", **more: Any
 ) -> Commit:
     """An artifact's rows without its own tables. `more`: version, minute, parameters, raw, bytes."""
-    raw: dict[str, str] = more.get("raw", {})
+    stage, raw = stage or kind, more.get("raw", {})
     recipe = {
         "kind": kind,
         "stage": stage,
