@@ -15,7 +15,6 @@ import pandas as pd
 
 ledger = Path(sys.argv[1] if len(sys.argv) > 1 else "data/ledger")
 con = duckdb.connect()
-con.execute("set parquet_metadata_cache = true")
 con.execute(f"set variable memdub_ledger = '{ledger}'")
 con.execute((ledger / "catalog.sql").read_text())
 

@@ -47,13 +47,15 @@ _HEAD = """-- The ledger of a home of memdub, for DuckDB 1.3 and later: tables a
 -- A table that has no file yet stays empty until this is read again. Made by memdub, and kept true by it.
 
 set variable memdub_ledger = coalesce(getvariable('memdub_ledger'), '.');
+-- What one view has learned of a file need not be read again by the next.
+set parquet_metadata_cache = true;
 """
 
 # Rows of these tables count only when the artifact that owns them was committed.
 _COMMITTED = "in (select id from artifacts)"
 _OWNED = {
     # A raw file that an artifact holds (a puppet's footage) is a child without being an artifact.
-    "lineage": f"child {_COMMITTED} or (starts_with(child, 'sha256:') and parent {_COMMITTED})",
+    "lineage": f"if(starts_with(child, 'sha256:'), parent, child) {_COMMITTED}",
     "clips": f"id {_COMMITTED}",
     "frames": f"artifact {_COMMITTED}",
     "metrics": f"artifact {_COMMITTED}",

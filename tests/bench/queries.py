@@ -45,7 +45,6 @@ def make(home: Path, size: Size) -> None:
 def plain(home: Path) -> duckdb.DuckDBPyConnection:
     """DuckDB with the catalog beside the tables."""
     connection = duckdb.connect(config={"threads": THREADS})
-    connection.execute("set parquet_metadata_cache = true")
     connection.execute(f"set variable memdub_ledger = '{home / 'ledger'}'")
     connection.execute((home / "ledger" / "catalog.sql").read_text())
     return connection
@@ -56,16 +55,16 @@ def question_of(name: str) -> str:
 
 
 def every_view(home: Path) -> None:
-    """Whole answers, fetched. Beside it what memdub query does: it connects with the view alone."""
+    """Whole answers, as pandas has them. Beside it `memdub query`, with that view alone."""
     begun = time.perf_counter()
     connection = plain(home)
     print(f"catalog.sql read by plain DuckDB: {time.perf_counter() - begun:.2f} s, once a session")
     print(f"{'':18}rows      plain DuckDB  connect and ask")
     for name in views():
         ask = question_of(name)
-        rows = len(connection.execute(ask).fetchall())
-        warm = best(lambda ask=ask: connection.execute(ask).fetchall())
-        whole = best(lambda name=name, ask=ask: limited(home, name).execute(ask).fetchall())
+        rows = len(connection.execute(ask).df())
+        warm = best(lambda ask=ask: connection.execute(ask).df())
+        whole = best(lambda name=name, ask=ask: limited(home, name).execute(ask).df())
         print(f"  {name:16}{rows:8}  {warm:8.2f} s  {whole:10.2f} s")
 
 

@@ -17,9 +17,22 @@
 -- bytes           bigint                    size
 create or replace view checkpoints as
 with told as (
-    select *, (recipe::json -> '$.parameters') as parameters
-    from artifacts
-    where starts_with(id, 'checkpoint-')
+    select
+        * exclude (stage, recipe),
+        chosen[1] as method,
+        chosen[2] as preset,
+        chosen[3] as stage,
+        chosen[4] as held_out_share
+    from (
+        select
+            *,
+            json_extract_string(
+                recipe,
+                ['$.parameters.method', '$.parameters.preset', '$.parameters.stage', '$.parameters.held_out']
+            ) as chosen
+        from artifacts
+        where starts_with(id, 'checkpoint-')
+    )
 ),
 inputs as (
     select child, count(*) filter (starts_with(role, 'features')) as clips
@@ -44,14 +57,14 @@ figures as (
 select
     t.identity,
     t.id as checkpoint,
-    t.parameters ->> '$.method' as method,
-    t.parameters ->> '$.preset' as preset,
-    t.parameters ->> '$.stage' as stage,
+    t.method,
+    t.preset,
+    t.stage,
     row_number() over (
-        partition by t.identity, t.parameters ->> '$.method', t.parameters ->> '$.preset', t.parameters ->> '$.stage'
+        partition by t.identity, t.method, t.preset, t.stage
         order by t.started desc, t.id
     ) = 1 as newest,
-    (t.parameters ->> '$.held_out')::double as held_out_share,
+    t.held_out_share::double as held_out_share,
     coalesce(i.clips, 0) as clips,
     f.loss,
     f.held_out,

@@ -20,7 +20,10 @@
 -- bytes            bigint                    size
 create or replace view dubs as
 with told as (
-    select *, (recipe::json -> '$.parameters') as parameters from artifacts where starts_with(id, 'dub-')
+    -- Both at once: a recipe is long, and to parse it is most of the work.
+    select *, json_extract_string(recipe, ['$.parameters.method', '$.parameters.preset']) as chosen
+    from artifacts
+    where starts_with(id, 'dub-')
 ),
 inputs as (
     select
@@ -53,8 +56,8 @@ judged as (
 select
     t.identity,
     t.id as dub,
-    t.parameters ->> '$.method' as method,
-    t.parameters ->> '$.preset' as preset,
+    t.chosen[1] as method,
+    t.chosen[2] as preset,
     i.template,
     c.source_name as template_name,
     i.speech,
