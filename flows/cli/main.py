@@ -30,6 +30,7 @@ COMMANDS = {
     "dub": "flows.cli.dub",
     "verify": "flows.cli.verify",
     "evaluate": "flows.cli.evaluate",
+    "study": "flows.cli.study",
     "puppet": "flows.cli.puppet",
     "refresh": "flows.cli.refresh",
     "plan": "flows.cli.plan",

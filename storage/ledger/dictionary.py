@@ -1,4 +1,4 @@
-"""The data dictionary: every table and column of the ledger, as Markdown.
+"""The data dictionary: every table, view and column of the ledger, as Markdown.
 
 `python -m storage.ledger.dictionary > docs/ledger.md` renews the page; a test keeps it true.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from storage.ledger.schemas import TABLES, TableSpec
+from storage.ledger.views import View, views
 
 __all__ = ["dictionary"]
 
@@ -36,11 +37,37 @@ Lakehouse formats (Delta, Iceberg) do not give this: their compaction leaves the
 new ones until they are vacuumed, and Delta's checkpoints are Parquet files under the table as well, so
 a reader without their library sees rows more than once.
 """
+VIEWS = """# Ready views
+
+What is often asked has a view: `memdub query --views` lists them, `memdub query "from people"` asks one.
+Plain DuckDB has the same tables and views by `catalog.sql`, which every run of memdub keeps in the
+ledger's folder:
+
+```
+cd data/ledger && duckdb -init catalog.sql
+```
+
+```python
+import duckdb
+
+con = duckdb.connect()
+con.execute("set variable memdub_ledger = 'data/ledger'")
+con.execute(open("data/ledger/catalog.sql").read())
+con.sql("select * from hours").df()
+```
+
+It names no place: the folder may be moved, or copied without the rest of the home, and answers as before.
+Rows whose artifact was never committed are left out, and columns that old files lack are null. A table
+that has no file yet stays empty until `catalog.sql` is read again.
+
+Ten real questions, answered in SQL and pandas: `python docs/questions.py data/ledger`.
+"""
 
 
 def dictionary() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *(_section(spec) for spec in TABLES.values())])
+    tables = (_section(spec) for spec in TABLES.values())
+    return "\n".join([HEAD, *tables, VIEWS, *(_view(view) for view in views().values())])
 
 
 def _section(spec: TableSpec) -> str:
@@ -51,6 +78,11 @@ def _section(spec: TableSpec) -> str:
         f"## {spec.name}\n\n{spec.about.capitalize()}. Key: {key}. Divided by {divided}.\n\n"
         f"| column | type | |\n|---|---|---|\n{rows}\n"
     )
+
+
+def _view(view: View) -> str:
+    rows = "\n".join(f"| `{one.name}` | {one.type} | {one.about} |" for one in view.columns)
+    return f"## {view.name}\n\n{view.about}\n\n| column | type | |\n|---|---|---|\n{rows}\n"
 
 
 def _row(field: pa.Field) -> str:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from storage.ledger.posts import Commit, Posts, Row
 from storage.ledger.schemas import TABLES, TableSpec
 from storage.ledger.segments import Table
+from storage.ledger.views import CATALOG, keep_catalog
 from storage.objects import Objects
 
 __all__ = ["RAW", "Commit", "Ledger", "Row"]
@@ -85,6 +86,14 @@ class Ledger:
         """Add a row to `runs` or `failures`."""
         when = row["started"] if name == "runs" else row["failed_at"]
         self.tables[name].write(f"month={when:%Y-%m}", _table(TABLES[name], [row]))
+        self.keep_catalog()
+
+    def keep_catalog(self) -> str:
+        """See that plain DuckDB finds its views beside the tables; where they lie."""
+        if not self.objects.memory.setdefault(CATALOG, False):
+            keep_catalog(self.objects, ROOT)
+            self.objects.memory[CATALOG] = True
+        return self.objects.uri(f"{ROOT}/{CATALOG}")
 
     def find(self, artifact: str, identity: str | None = None) -> dict[str, Any] | None:
         """The artifact's row, if it is committed. Knowing the identity spares reading the others'."""

@@ -15,20 +15,10 @@ import pyarrow.compute as pc
 from storage.errors import CorruptArtifact, RequestError
 from storage.ledger.ledger import RAW, Ledger
 from storage.ledger.schemas import TABLES
+from storage.ledger.views import needed, none_of, table_view, views
 from storage.objects import LocalObjects
 
 __all__ = ["Node", "connect", "lineage_of", "resolve"]
-
-# Rows of these tables count only when the artifact that owns them was committed.
-_COMMITTED = "in (select id from artifacts)"
-OWNED = {
-    # A raw file that an artifact holds (a puppet's footage) is a child without being an artifact.
-    "lineage": f"child {_COMMITTED} or (child like '{RAW}%' and parent {_COMMITTED})",
-    "clips": f"id {_COMMITTED}",
-    "frames": f"artifact {_COMMITTED}",
-    "metrics": f"artifact {_COMMITTED}",
-}
-
 
 _ABOUT = ["id", "kind", "identity", "uri", "stage", "stage_version", "started", "seconds", "bytes"]
 
@@ -54,26 +44,31 @@ class Node:
         }
 
 
-def connect(ledger: Ledger) -> duckdb.DuckDBPyConnection:
-    """DuckDB in memory, with a view for each table."""
+def connect(ledger: Ledger, *names: str) -> duckdb.DuckDBPyConnection:
+    """DuckDB in memory with a view for each table; or with these tables and ready views alone.
+
+    To make a view is to look into every file behind it: `views.named` says which of them a question needs.
+    """
     connection = duckdb.connect()
-    for name in TABLES:
-        where = f" where {OWNED[name]}" if name in OWNED else ""
-        try:
-            source = _source(connection, ledger, name)
-            try:
-                connection.execute(f"create view {name} as select {_columns(name)} from {source}{where}")
-            except duckdb.BinderException:
-                # Every file is from before some column existed: an empty table lends it.
-                connection.register(f"_empty_{name}", TABLES[name].schema.empty_table())
-                whole = f"(select * from {source} union all by name select * from _empty_{name})"
-                connection.execute(f"create view {name} as select {_columns(name)} from {whole}{where}")
-        except duckdb.Error as error:
-            ledger.rows(name)  # says which file is damaged
-            raise CorruptArtifact(
-                str(error).splitlines()[0], where=f"table {name}", do="report it"
-            ) from error
+    # What one view has learned of a file need not be read again by the next.
+    connection.execute("set parquet_metadata_cache = true")
+    for name in needed(names or TABLES):
+        _make(connection, ledger, name)
     return connection
+
+
+def _make(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str) -> None:
+    try:
+        if name in TABLES:
+            connection.execute(table_view(name, _source(connection, ledger, name)))
+        else:
+            connection.execute(views()[name].sql)
+    except duckdb.Error as error:
+        for table in needed([name]):
+            if table in TABLES:
+                ledger.rows(table)  # says which file is damaged
+        what = str(error).splitlines()[0]
+        raise CorruptArtifact(what, where=f"table {name}", do="report it") from error
 
 
 def resolve(ledger: Ledger, prefix: str) -> str:
@@ -138,14 +133,12 @@ def _committed_edges(ledger: Ledger) -> pa.Table:
 def _source(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str) -> str:
     table = ledger.tables[name]
     keys = table.files()
-    if keys and isinstance(ledger.objects, LocalObjects):
+    if not keys:
+        return f"({none_of(name)})"
+    if isinstance(ledger.objects, LocalObjects):
         files = ", ".join("'" + ledger.objects.uri(key).replace("'", "''") + "'" for key in keys)
-        return f"read_parquet([{files}], union_by_name => true, hive_partitioning => false)"
+        read = f"from read_parquet([{files}], union_by_name => true, hive_partitioning => false)"
+        return f"({read} union all by name {none_of(name)})"
     # DuckDB would download an extension to read an object store: hand it the rows instead.
-    rows: pa.Table = table.read() if keys else table.spec.schema.empty_table()
-    connection.register(f"_{name}", rows)
+    connection.register(f"_{name}", table.read())
     return f"_{name}"
-
-
-def _columns(name: str) -> str:
-    return ", ".join(f'"{column}"' for column in TABLES[name].schema.names)

@@ -176,3 +176,25 @@ def test_unexpected_errors_are_one_line_too(memdub: Shell, monkeypatch: pytest.M
     assert memdub("status") == 1
     assert memdub.err.startswith("memdub: unexpected RuntimeError: boom; report it")
     assert memdub.err.count("\n") == 1
+
+
+def test_ready_views_are_listed_and_answer(memdub: Shell, root: Path) -> None:
+    assert memdub("query", "--views") == 0
+    assert memdub.err == "", "a home without a ledger gets no catalog"
+    memdub("ingest", film(root / "a.mp4"), "--identity", "anna")
+    catalog = root / "home" / "ledger" / "catalog.sql"
+    catalog.unlink()
+    assert memdub("query", "--views") == 0
+    assert "best_methods: Which method" in memdub.out
+    assert str(catalog) in memdub.err
+    assert "create or replace view hours" in catalog.read_text()
+    assert memdub("query", "--views", "--json") == 0
+    listed = {one["name"]: one["columns"] for one in json.loads(memdub.out)["views"]}
+    assert memdub("query", "from hours", "--json") == 0
+    told = json.loads(memdub.out)
+    assert told["columns"] == listed["hours"]
+    assert told["rows"][0][:3] == ["anna", 1, pytest.approx(1.52 / 3600)]
+    assert memdub("query", "select kind from ancestors('clip-')", "--json") == 0
+    assert json.loads(memdub.out)["rows"] == [["raw file"]]
+    assert memdub("query") == 2
+    assert memdub.err == "memdub: no question; see memdub query --help\n"

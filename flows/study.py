@@ -1,0 +1,244 @@
+"""The flow `study`: dubs shown to people two at a time, without saying who made which; and what they prefer.
+
+    DEST/page/     what raters are given: a page that opens from disk, and films under names that say nothing
+    DEST/key.json  who is who: it stays here
+
+An item is one template with one speech, dubbed by two systems or more; each pair of them is asked once. Films
+keep their signed manifests, as they must: whoever takes one apart finds its recipe. Called by the command
+line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.study_page import study_page
+from storage import consent
+from storage.artifacts import Artifact, check_whole, find
+from storage.errors import RequestError
+from storage.home import Home
+from storage.ledger import Ledger
+from storage.ledger.query import resolve
+from storage.recipes import hash_file
+from storage.runs import run
+
+if TYPE_CHECKING:
+    from tasks.study import Answer, Scores
+
+__all__ = ["QUESTION", "Made", "make", "score"]
+
+QUESTION = "In which film do lips and speech go together better?"
+TRUTH = "truth"
+KEY, PAGE, FILMS = "key.json", "page", "films"
+_WON = {"left": 1.0, "right": 0.0, "neither": 0.5}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A film of an item, and whose it is."""
+
+    item: str
+    system: str
+    artifact: Artifact
+    token: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """A study as it was written."""
+
+    id: str
+    page: Path
+    key: Path
+    systems: tuple[str, ...]
+    items: int
+    pairs: int
+
+    def as_dict(self) -> dict[str, Any]:
+        told = {"id": self.id, "page": str(self.page), "key": str(self.key), "systems": self.systems}
+        return {"studies": [{**told, "items": self.items, "pairs": self.pairs}]}
+
+
+def make(
+    names: Sequence[str],
+    dest: str | Path,
+    *,
+    question: str = QUESTION,
+    seed: int = 0,
+    truth: bool = False,
+    home: str | None = None,
+) -> Made:
+    """Write a study of these dubs and evaluations (ids, or how they begin) to `dest`."""
+    place, target = Home(home), Path(dest)
+    if target.exists():
+        raise RequestError("is there already", where=target, do="name a folder that does not exist")
+    ledger = Ledger(place.objects)
+    shown = _shown(ledger, names, seed, truth)
+    for identity in sorted({str(one.artifact.identity) for one in shown}):
+        consent.require(place, identity, "dub")
+    arguments = {"of": list(names), "dest": str(target), "seed": seed, "truth": truth, "question": question}
+    with run(ledger, "study", arguments=arguments) as this:
+        made = _write(place, target, shown, question, seed)
+        this.made += sorted(f"sha256:{hash_file(path)}" for path in (made.page.parent / FILMS).iterdir())
+    return made
+
+
+def _shown(ledger: Ledger, names: Sequence[str], seed: int, truth: bool) -> list[Shown]:
+    """All films, item by item; RequestError where there is nothing to compare."""
+    films: dict[str, dict[str, Artifact]] = {}
+    for item, artifact in _films(ledger, names, truth):
+        films.setdefault(item, {})[artifact.id] = artifact
+    lone = [item for item, there in films.items() if len(there) < 2]
+    if lone or not films:
+        what = "nothing to compare it with" if films else "no dubs"
+        do = "name two dubs or more of one template and speech, or an evaluation"
+        raise RequestError(what, where=next(iter(films[lone[0]]), "study") if lone else "study", do=do)
+    plain = len({_preset(one) for there in films.values() for one in there.values()} - {None}) < 2
+    shown = [
+        Shown(item, _system(one, plain), one, _token(seed, item, one.id))
+        for item, there in films.items()
+        for one in there.values()
+    ]
+    for (item, system), count in _counts(shown).items():
+        if count > 1:
+            what = f"{count} dubs of one template and speech are by {system}"
+            raise RequestError(what, where=item, do="name one of each system")
+    return shown
+
+
+def _counts(shown: Sequence[Shown]) -> dict[tuple[str, str], int]:
+    counts: dict[tuple[str, str], int] = {}
+    for one in shown:
+        counts[one.item, one.system] = counts.get((one.item, one.system), 0) + 1
+    return counts
+
+
+def _films(ledger: Ledger, names: Sequence[str], truth: bool) -> Iterator[tuple[str, Artifact]]:
+    """Each film with the item that it belongs to: its template and speech."""
+    for name in names:
+        one = _artifact(ledger, resolve(ledger, name))
+        if one.kind == "dub":
+            yield _item(one), one
+            continue
+        if one.kind != "evaluation":
+            do = 'see: memdub query "select dub, method, template_name, speech_name from dubs"'
+            raise RequestError("neither a dub nor an evaluation", where=one.id, do=do)
+        recipe = _recipe(one)
+        dubs = [_artifact(ledger, recipe["inputs"][method]) for method in recipe["parameters"]["methods"]]
+        for dub in dubs:
+            yield _item(dub), dub
+        if truth:
+            yield _item(dubs[0]), _artifact(ledger, recipe["inputs"]["truth"])
+
+
+def _artifact(ledger: Ledger, name: str) -> Artifact:
+    found = find(ledger, name)
+    if found is None:
+        raise RequestError("is no longer there", where=name, do="`memdub evaluate` again")
+    return found
+
+
+def _recipe(one: Artifact) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(one.row["recipe"])
+    return told
+
+
+def _item(dub: Artifact) -> str:
+    told = _recipe(dub)
+    speech = next((sha256 for role, sha256 in told["raw"] if role == "speech"), "")
+    return f"{told['inputs'].get('template')} {speech[:20]}"
+
+
+def _preset(one: Artifact) -> str | None:
+    return None if one.kind == "clip" else str(_recipe(one)["parameters"]["preset"])
+
+
+def _system(one: Artifact, plain: bool) -> str:
+    """The method; with its preset, where dubs of several are shown."""
+    if one.kind == "clip":
+        return TRUTH
+    method = str(_recipe(one)["parameters"]["method"])
+    return method if plain else f"{method}:{_preset(one)}"
+
+
+def _token(seed: int, item: str, artifact: str) -> str:
+    return hashlib.sha256(f"{seed} {item} {artifact}".encode()).hexdigest()[:16]
+
+
+def _write(home: Home, dest: Path, shown: Sequence[Shown], question: str, seed: int) -> Made:
+    # Sorted by tokens, so that no order says anything.
+    films = sorted(shown, key=lambda one: one.token)
+    pairs = [(a.token, b.token) for a, b in itertools.combinations(films, 2) if a.item == b.item]
+    named = hashlib.sha256(json.dumps([seed, question, pairs]).encode()).hexdigest()[:12]
+    (dest / PAGE / FILMS).mkdir(parents=True)
+    for one in films:
+        check_whole(home, one.artifact)
+        with _film(home, one.artifact) as path:
+            shutil.copyfile(path, dest / PAGE / FILMS / f"{one.token}.mp4")
+    told = {"id": named, "question": question, "films": f"{FILMS}/", "trials": pairs}
+    (dest / PAGE / "index.html").write_text(study_page(told), encoding="utf-8")
+    known = {one.token: {"item": one.item, "system": one.system, "of": one.artifact.id} for one in films}
+    key = {"study": named, "question": question, "seed": seed, "films": known}
+    (dest / KEY).write_text(json.dumps(key, indent=1))
+    systems = tuple(sorted({one.system for one in shown}))
+    items = len({one.item for one in shown})
+    return Made(named, dest / PAGE / "index.html", dest / KEY, systems, items, len(pairs))
+
+
+def _film(home: Home, one: Artifact) -> AbstractContextManager[Path]:
+    from tasks.dubbing.stage import FILM
+    from tasks.extract import file_of, video_of
+
+    return video_of(home, one) if one.kind == "clip" else file_of(home, one, FILM)
+
+
+def score(study: str | Path, answers: Sequence[str | Path], *, draws: int = 2000, seed: int = 0) -> Scores:
+    """What the raters' files say, by the key of the study's folder; of an answer given twice, the last."""
+    from tasks.study import Study, scores
+
+    key = _read(Path(study) / KEY, "its key; name the folder that `memdub study make` wrote")
+    given: dict[tuple[str, frozenset[str]], Answer] = {}
+    for path in map(Path, answers):
+        told = _read(path, "answers; name files that raters have saved")
+        if told.get("study") != key["study"]:
+            raise RequestError("of another study", where=path, do=f"give answers to {key['study']}")
+        for one in _answers(told, key["films"], path):
+            given[one[0]] = one[1]
+    if not given:
+        raise RequestError("no answers", where=str(study), do="name files that raters have saved")
+    systems = tuple(sorted({film["system"] for film in key["films"].values()}))
+    return scores(Study(systems, tuple(given.values())), draws, seed)
+
+
+def _answers(
+    told: Mapping[str, Any], films: Mapping[str, Any], path: Path
+) -> Iterator[tuple[tuple[str, frozenset[str]], Answer]]:
+    from tasks.study import Answer
+
+    rater = str(told.get("rater", ""))
+    for one in told.get("answers", ()):
+        try:
+            left, right, won = films[one["left"]], films[one["right"]], _WON[one["chosen"]]
+        except (KeyError, TypeError) as error:
+            what = f"an answer that cannot be read ({error})"
+            raise RequestError(what, where=path, do="ask for the file again") from error
+        shown = frozenset((one["left"], one["right"]))
+        yield (rater, shown), Answer(rater, left["item"], left["system"], right["system"], won)
+
+
+def _read(path: Path, what: str) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RequestError("cannot be read", where=path, do=f"it should hold {what}") from error
+    if not isinstance(told, dict):
+        raise RequestError("is not what it should be", where=path, do=f"it should hold {what}")
+    return told
