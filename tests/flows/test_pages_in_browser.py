@@ -1,0 +1,184 @@
+"""Pages in a real browser: films play in step, keys work, nothing complains, a phone is wide enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.evaluation_page import write
+from tests.helpers.browser import CHROMIUM, Browser, browsing
+from tests.helpers.evaluations import RATE, evaluated
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install one to open pages in it")
+FRAMES = 75
+READY = """new Promise((done) => {
+  const box = document.querySelector(".players");
+  const look = () => box.dataset.ready ? done(true) : requestAnimationFrame(look);
+  look();
+})"""
+# Every frame of the browser: where the leader is, and how far apart the films are.
+WATCH = """(() => {
+  const films = [...document.querySelectorAll("video")];
+  window.apart = [];
+  const look = () => {
+    const at = films.map((film) => film.currentTime);
+    window.apart.push([at[0], Math.max(...at) - Math.min(...at)]);
+    requestAnimationFrame(look);
+  };
+  look();
+})()"""
+UNTIL = """new Promise((done) => {
+  const film = document.querySelector("video");
+  const look = () => film.currentTime >= %f || film.ended ? done(true) : requestAnimationFrame(look);
+  look();
+})"""
+TIMES = '[...document.querySelectorAll("video")].map((film) => film.currentTime)'
+PAUSED = '[...document.querySelectorAll("video")].map((film) => film.paused)'
+MUTED = '[...document.querySelectorAll("video")].map((film) => film.muted)'
+SETTLED = """Promise.all([...document.querySelectorAll("video")].map((film) => film.seeking
+  ? new Promise((done) => film.addEventListener("seeked", done, {once: true})) : true))"""
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browsing(tmp_path_factory.mktemp("browser")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    told, files = evaluated(tmp_path_factory.mktemp("films"), seconds=FRAMES / RATE)
+    return write(tmp_path_factory.mktemp("evaluation"), told, files)
+
+
+@pytest.fixture
+def opened(browser: Browser, page: Path) -> Browser:
+    browser.open(page)
+    browser.run(READY)
+    return browser
+
+
+def frame(browser: Browser) -> int:
+    return int(browser.run('Number(document.querySelector(".players input").value)'))
+
+
+def test_films_play_in_step_and_stop_on_the_same_frame(opened: Browser) -> None:
+    opened.run(WATCH)
+    opened.press(" ")
+    opened.run(UNTIL % 1.5)
+    assert opened.run(PAUSED) == [False] * 4
+    opened.press(" ")
+    opened.run(SETTLED)
+    apart = [gap for at, gap in opened.run("window.apart") if 0.5 < at < 1.5]
+    assert apart
+    assert max(apart) < 0.2, "films drifted apart"
+    assert opened.run(PAUSED) == [True] * 4
+    times = opened.run(TIMES)
+    assert len(set(times)) == 1
+    assert int(times[0] * RATE) == frame(opened)
+    assert opened.errors == []
+
+
+def test_keys_move_by_frames_and_seconds_and_to_the_ends(opened: Browser) -> None:
+    for key, shift, at in (
+        ("ArrowRight", False, 1),
+        ("ArrowRight", True, 26),
+        ("ArrowLeft", False, 25),
+        ("ArrowLeft", True, 0),
+        ("ArrowLeft", False, 0),
+        ("End", False, FRAMES - 1),
+        ("ArrowRight", False, FRAMES - 1),
+        ("Home", False, 0),
+    ):
+        opened.press(key, shift=shift)
+        assert frame(opened) == at, (key, shift)
+        opened.run(SETTLED)
+        assert {int(time * RATE) for time in opened.run(TIMES)} == {at}
+
+
+def test_one_is_heard_and_numbers_choose_which(opened: Browser) -> None:
+    assert opened.run(MUTED) == [False, True, True, True]
+    opened.press("3")
+    assert opened.run(MUTED) == [True, True, False, True]
+    assert (
+        opened.run('document.querySelectorAll(".hear[aria-pressed=true] .name")[0].textContent') == "nearest"
+    )
+    opened.press("0")
+    assert opened.run(MUTED) == [True] * 4
+    opened.click(".film:nth-child(2) .hear")
+    assert opened.run(MUTED) == [True, False, True, True]
+
+
+def test_a_film_that_ends_is_played_again_from_its_beginning(opened: Browser) -> None:
+    opened.press("End")
+    opened.run(SETTLED)
+    opened.press(" ")
+    opened.run(SETTLED)
+    assert frame(opened) < FRAMES - 1
+    assert opened.run(PAUSED) == [False] * 4
+    opened.run(UNTIL % ((FRAMES - 1) / RATE))
+    opened.run(
+        "new Promise((done) => { const look = () => document.querySelector('.going') "
+        "? requestAnimationFrame(look) : done(true); look(); })"
+    )
+    assert frame(opened) == FRAMES - 1
+
+
+def test_the_cursor_follows_and_a_click_into_the_curves_moves_the_films(opened: Browser) -> None:
+    opened.press("ArrowRight", shift=True)
+    assert opened.run('document.querySelector(".whole .cursor").style.left').startswith("33.33")
+    opened.click(".whole .curve", across=0.5, down=0.2)
+    assert abs(frame(opened) - FRAMES // 2) <= 1
+    assert opened.run('document.querySelector(".names output").textContent') != ""
+    drawn = opened.run(
+        '(() => { const one = document.querySelector(".near"); return one.getContext("2d")'
+        ".getImageData(0, 0, one.width, one.height).data.some((value) => value > 0); })()"
+    )
+    assert drawn
+
+
+def test_a_worst_case_leads_to_its_moment(opened: Browser) -> None:
+    wanted = int(opened.run('document.querySelector(".worst button").dataset.frame'))
+    opened.click(".worst button")
+    assert frame(opened) == wanted
+
+
+def test_a_head_sorts_its_table_both_ways_with_the_unknown_last(opened: Browser) -> None:
+    head = '[...document.querySelectorAll(".held th button")].find((one) => one.textContent === "SSIM")'
+    names = '[...document.querySelectorAll(".held tbody tr")].map((row) => row.cells[0].textContent)'
+    for way, order in (
+        ("descending", ["memface", "nearest", "dinet"]),
+        ("ascending", ["nearest", "memface", "dinet"]),
+    ):
+        opened.run(f"{head}.click()")
+        assert opened.run(f"{head}.parentElement.ariaSort") == way
+        assert opened.run(names) == order
+
+
+def test_keys_in_the_controls_are_theirs(opened: Browser) -> None:
+    opened.run('document.querySelector(".bar select").focus()')
+    opened.press("ArrowRight")
+    assert frame(opened) == 0
+    opened.run('document.querySelector("[data-do=on]").focus()')
+    opened.press(" ")
+    assert frame(opened) == 1
+    assert opened.run(PAUSED) == [True] * 4
+
+
+@pytest.mark.parametrize("width", [360, 390, 1280])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_nothing_is_wider_than_the_window(browser: Browser, page: Path, width: int, dark: bool) -> None:
+    browser.open(page, width=width, height=740, dark=dark)
+    browser.run(READY)
+    assert browser.run(TOO_WIDE) == 0
+    assert (
+        browser.run(
+            "Math.min(...[...document.querySelectorAll('.bar button, .hear')].map((one) => "
+            "one.getBoundingClientRect()).filter((one) => one.width).map((one) => one.height))"
+        )
+        >= 36
+    )
+    assert browser.errors == []
