@@ -34,6 +34,7 @@ svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 svg .soft { fill: var(--soft); font-size: 11px; }
 svg rect.card { fill: var(--card); stroke: var(--line); }
 svg path { fill: none; stroke: var(--line); stroke-width: 1.5; }
+svg .sign { display: none; }
 """
 
 # One hue a kind; what is not here is grey.
@@ -142,7 +143,15 @@ def _card(box: _Box, numbers: Mapping[int, int]) -> str:
         f'data-row="{box.row:g}"><title>{hint}</title>'
         f'<rect class="card" x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>'
         f'<rect x="{x}" y="{y + 8}" width="4" height="{HEIGHT - 16}" rx="2" fill="{colour}"/>{texts}'
-        f'<text class="sign" x="{x + WIDTH - 20}" y="{y + 20}"></text></g>'
+        f"{_sign(x + WIDTH, y + HEIGHT / 2) if box.node.children else ''}</g>"
+    )
+
+
+def _sign(x: float, y: float) -> str:
+    """Where a folded card says how many are behind it; a script shows it."""
+    return (
+        f'<g class="sign"><rect x="{x - 14}" y="{y - 9}" width="28" height="18" rx="9"/>'
+        f'<text x="{x}" y="{y + 4}"></text></g>'
     )
 
 

@@ -79,7 +79,7 @@
       one.card.setAttribute("transform", `translate(0 ${(one.row - one.first) * (high + gapY)})`);
       if (one.below.length) {
         one.card.setAttribute("aria-expanded", String(!one.folded));
-        one.card.querySelector(".sign").textContent = one.folded ? `+${count(one)}` : "−";
+        one.card.querySelector(".sign text").textContent = one.folded ? `+${count(one)}` : "−";
       }
       if (!one.edge) return;
       one.edge.classList.toggle("gone", !one.shown);

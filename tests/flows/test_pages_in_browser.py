@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from flows.evaluation_page import write
+from flows.lineage_page import lineage_page
+from storage.ledger.query import Node
 from tests.helpers.browser import CHROMIUM, Browser, browsing
 from tests.helpers.evaluations import RATE, evaluated
 
@@ -182,3 +185,64 @@ def test_nothing_is_wider_than_the_window(browser: Browser, page: Path, width: i
         >= 36
     )
     assert browser.errors == []
+
+
+@pytest.fixture(scope="module")
+def lineage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dub of a clip and a memory, each of a raw file; the memory of two."""
+    raws = [
+        Node(f"sha256:{letter * 20}", "raw file", "footage", {"name": f"{letter}.mp4"}) for letter in "abc"
+    ]
+    clip, memory = made("clip", raws[:1]), made("memory", raws[1:])
+    path = tmp_path_factory.mktemp("lineage") / "page.html"
+    path.write_text(lineage_page(made("dub", [clip, memory])))
+    return path
+
+
+def made(kind: str, children: list[Node]) -> Node:
+    row = {"stage": kind, "stage_version": 1, "started": dt.datetime(2026, 1, 2), "identity": "anna"}
+    return Node(f"{kind}-0123", kind, "", row, children)
+
+
+SHOWN = """[...document.querySelectorAll("[data-node]")].filter((one) => one.getBoundingClientRect().width)
+  .map((one) => one.querySelector("text").textContent)"""
+
+
+def test_a_lineage_folds_by_mouse_and_by_keyboard(browser: Browser, lineage: Path) -> None:
+    browser.open(lineage)
+    everything = browser.run(SHOWN)
+    assert everything == ["dub-0123", "clip-0123", "a.mp4", "memory-0123", "b.mp4", "c.mp4"]
+    high = browser.run('document.querySelector(".graph svg").getBoundingClientRect().height')
+    browser.click('[data-node="3"]', across=0.3)
+    assert browser.run(SHOWN) == ["dub-0123", "clip-0123", "a.mp4", "memory-0123"]
+    assert browser.run("document.querySelector('[data-node=\"3\"] .sign text').textContent") == "+2"
+    assert browser.run('document.querySelector(".graph svg").getBoundingClientRect().height') < high
+    browser.press("Enter")
+    assert browser.run(SHOWN) == everything
+    browser.click("[data-fold=shut]")
+    assert browser.run(SHOWN) == ["dub-0123", "clip-0123", "memory-0123"]
+    browser.click("[data-fold=open]")
+    assert browser.run(SHOWN) == everything
+    assert browser.errors == []
+
+
+def test_hovering_tells_of_a_card_and_of_the_way_to_the_result(browser: Browser, lineage: Path) -> None:
+    browser.open(lineage)
+    browser.click('[data-node="4"]')
+    told = browser.run('document.querySelector(".told").textContent')
+    assert told.startswith("b.mp4")
+    assert "sha256:bbbb" in told
+    way = (
+        '[...document.querySelectorAll("[data-node].on")].map((one) => one.querySelector("text").textContent)'
+    )
+    assert browser.run(way) == ["dub-0123", "memory-0123", "b.mp4"]
+    assert browser.run('document.querySelectorAll("path.on").length') == 2
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_lineage_scrolls_inside_its_frame(browser: Browser, lineage: Path, width: int) -> None:
+    browser.open(lineage, width=width, height=740)
+    assert browser.run(TOO_WIDE) == 0
+    browser.run('document.querySelector(".graph .scroll").scrollBy(200, 0)')
+    moved = browser.run('document.querySelector(".graph .scroll").scrollLeft')
+    assert (moved > 0) == (width < 700)
