@@ -42,7 +42,7 @@ def dub_page(
             section("Where it came from", lineage_graph(lineage_of(ledger, row["id"]))),
         ],
         above=above,
-        use="graph",
+        use="site graph",
     )
 
 

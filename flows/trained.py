@@ -24,19 +24,19 @@ def trained(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Mapping[str
     """The table; rows are of `artifacts` with their recipes parsed, metrics by artifact."""
     if not rows:
         return '<p class="empty">Nothing yet.</p>'
-    head = [(name, "ascending") for name in ("method", "preset", "stage")]
+    head = [(name, "ascending") for name in ("method", "stage")]
     head += [("made", "descending"), ("took", "descending"), ("loss", ""), ("held out", "")]
     cells = [_row(row, metrics.get(row["id"], {})) for row in rows]
-    return sorted_table([(name, way) for name, way in head], cells, left=(1, 2, 5, 6))
+    return sorted_table(head, cells, left=(1, 4, 5))
 
 
 def _row(row: Mapping[str, Any], told: Mapping[str, float]) -> list[str]:
     asked = row["recipe"]["parameters"]
-    said = [html.escape(str(asked.get(name, ""))) for name in ("method", "preset", "stage")]
-    names = f"{said[0]}<small>{html.escape(row['id'])}</small>"
+    method, stage = str(asked.get("method", "")), str(asked.get("stage", ""))
+    named = html.escape(", ".join(filter(None, (method, asked.get("preset")))))
     return [
-        cell(names, asked.get("method", "")),
-        *(cell(words, words, "left") for words in said[1:]),
+        cell(f"{named}<small>{html.escape(row['id'])}</small>", method),
+        cell(html.escape(stage), stage, "left"),
         cell(when(row["started"]), row["started"].isoformat()),
         cell(duration(row["seconds"]), row["seconds"]),
         cell(_spark(told), "", "left"),

@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const MANY = 40; // more cards than these are folded at first, but for those near the result
+  const NARROW = 700; // pixels: on a phone the nearest sources come first
   for (const box of document.querySelectorAll(".graph")) start(box);
 
   function start(box) {
@@ -133,7 +134,8 @@
       scroll.classList.remove("held");
     });
 
-    if (cards.length > MANY) all((one) => one.column > 1);
+    if (box.clientWidth < NARROW) all((one) => one.column > 0);
+    else if (cards.length > MANY) all((one) => one.column > 1);
     else place();
     tell(cards[0]);
   }

@@ -244,5 +244,6 @@ def test_a_lineage_scrolls_inside_its_frame(browser: Browser, lineage: Path, wid
     browser.open(lineage, width=width, height=740)
     assert browser.run(TOO_WIDE) == 0
     browser.run('document.querySelector(".graph .scroll").scrollBy(200, 0)')
+    assert browser.run(f"{SHOWN}.length") == (3 if width < 700 else 6), "a phone begins with what is near"
     moved = browser.run('document.querySelector(".graph .scroll").scrollLeft')
     assert (moved > 0) == (width < 700)

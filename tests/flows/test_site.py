@@ -17,6 +17,7 @@ from storage.recipes import RawSource, Recipe
 from tasks.remember import RememberOptions, features_of, remember
 from tests.flows.conftest import Shell
 from tests.flows.test_pages import Balanced
+from tests.helpers.browser import CHROMIUM, browsing
 from tests.helpers.evaluations import evaluated, face, spoken
 from tests.helpers.footage import film, keep_consent
 from tests.helpers.material_home import SCOPE, material_home
@@ -188,3 +189,15 @@ def test_what_was_lost_or_broken_is_said(memdub: Shell, root: Path, lived_in: Ho
     text = (root / "out/anna/index.html").read_text()
     assert "no film" in text
     assert "cannot be read" in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install one to open pages in it")
+def test_every_page_fits_a_phone_and_complains_of_nothing(memdub: Shell, root: Path, lived_in: Home) -> None:
+    assert memdub("gallery", root / "out") == 0
+    with browsing(root / "browser") as browser:
+        for page in sorted((root / "out").rglob("*.html")):
+            for width in (360, 1280):
+                browser.open(page, width=width, height=740)
+                too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+                assert browser.run(too_wide) == 0, (page, width)
+                assert browser.errors == [], (page, width)
