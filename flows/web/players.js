@@ -76,6 +76,7 @@
       show(frames - 1);
       return;
     }
+    if (leader().paused) return stop(); // by a key of the machine, or by its headphones
     for (const film of films) if (film !== leader()) pull(film, now, when);
     frame = Math.floor(now * rate + 1e-3);
     tell();
@@ -85,6 +86,7 @@
   function pull(film, now, when) {
     const off = film.currentTime - now;
     if (film.seeking || film.ended || film.error) return;
+    if (film.paused) film.play().catch(() => {});
     if (Math.abs(off) > MOST_APART_S) {
       if (when - (settled.get(film) ?? -Infinity) < PATIENCE_MS) return;
       settled.set(film, when);

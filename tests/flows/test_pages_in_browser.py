@@ -85,6 +85,18 @@ def test_films_play_in_step_and_stop_on_the_same_frame(opened: Browser) -> None:
     assert opened.errors == []
 
 
+def test_a_film_that_falls_behind_is_brought_back(opened: Browser) -> None:
+    opened.press(" ")
+    opened.run(UNTIL % 0.4)
+    opened.run('document.querySelectorAll("video")[2].currentTime -= 0.3')
+    opened.run(UNTIL % 0.6)
+    opened.run('document.querySelectorAll("video")[3].pause()')
+    opened.run(UNTIL % 2.6)
+    times = opened.run(TIMES)
+    assert abs(times[2] - times[0]) < 0.12
+    assert abs(times[3] - times[0]) < 0.12
+
+
 def test_keys_move_by_frames_and_seconds_and_to_the_ends(opened: Browser) -> None:
     for key, shift, at in (
         ("ArrowRight", False, 1),
