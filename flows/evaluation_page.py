@@ -3,7 +3,8 @@
     write(folder, told, {"truth.mp4": path, "memface.mp4": path, "worst-memface-12.jpg": bytes})
 
 `told` is the evaluation as data; the folder then holds all that the page needs, and opens from a disk. Called
-by whoever has made an evaluation, and by `flows.site`. Tables of the page are made by `flows.scores`.
+by whoever has made an evaluation, and by `flows.site`. Its tables are made by `flows.scores` and
+`flows.verdicts`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Any
 
 from flows.pages import COLOURS, Curve, facts, page, section
 from flows.players import Film, drawn, players
-from flows.scores import cards, in_short, meanings, pairs_table, published_table, scores_table
+from flows.scores import cards, meanings, published_table, scores_table
+from flows.verdicts import in_short, pairs_table
 
 __all__ = ["TRUTH", "evaluation_page", "write"]
 

@@ -33,7 +33,7 @@ __all__ = [
     "web",
 ]
 
-COLOURS = ("#c22f5d", "#2f7dd1", "#1d9a8a", "#c78a1c", "#8e63c7")
+COLOURS = ("#c22f5d", "#2f7dd1", "#1d9a8a", "#c78a1c", "#8e63c7", "#6f8a1f", "#a8552a", "#4f5fd0")
 _STYLE = """
 main { max-width: 1080px; margin: 0 auto; }
 h1 { font-size: 1.35rem; } h2 { font-size: 1.05rem; margin: 2.2rem 0 .7rem; }

@@ -6,13 +6,13 @@ Called by pages. Without a script they are tables.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 __all__ = ["cell", "sorted_table"]
 
 
 def sorted_table(
-    head: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], kind: str = "", left: Sequence[int] = ()
+    head: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], kind: str = "", left: Collection[int] = ()
 ) -> str:
     """Rows of what `cell` makes. A head is its words, and which way it sorts first: ascending, descending,
     or not at all, which is an empty string.

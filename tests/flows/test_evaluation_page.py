@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from flows.evaluation_page import evaluation_page, write
-from flows.scores import in_short, leading, number, scores_table, signed
+from flows.scores import scores_table
+from flows.verdicts import in_short, leading, number, signed
 from tests.flows.test_pages import Balanced
 from tests.helpers.evaluations import evaluated
 
@@ -86,6 +87,20 @@ def test_only_what_a_test_tells_is_called_better(told: dict[str, Any]) -> None:
     assert "memface is better than nearest in 1 (lip landmarks)" in said
     assert "nearest is better than memface in 1 (PSNR)" in said
     assert "of 5 figures 3 cannot be told apart" in said, "an offset is no better or worse"
+
+
+def test_many_methods_are_held_against_each_other_in_a_table(told: dict[str, Any]) -> None:
+    told["methods"] = dict.fromkeys("abcd", told["methods"]["memface"])
+    tests = [("a", "b", 0.01, 1.0), ("a", "c", 0.01, -1.0), ("a", "d", 0.9, 1.0), ("b", "c", 0.01, 1.0)]
+    told["pairs"] = [
+        {"figure": "psnr", "a": a, "b": b, "difference": gap, "low": 0, "high": 0, "p": p}
+        for a, b, p, gap in tests
+    ]
+    said = [re.sub(r"<[^>]+>", "|", row) for row in in_short(told).split("<tr>")[2:]]
+    assert "better in 1, worse in 0" in said[0].partition("better in 0")[0], "a against b"
+    assert "better in 0, worse in 1" in said[0], "a against c"
+    assert "better in 0, worse in 0|1 not told apart" in said[0], "a against d"
+    assert "better in 0, worse in 1" in said[1], "b against a: the other way round"
 
 
 def test_nearer_to_one_is_better_from_either_side(told: dict[str, Any]) -> None:
