@@ -1,7 +1,7 @@
 """Who is better in what, as far as tests tell: in short, test by test, and for each figure.
 
-Private to `flows.evaluation_page` and `flows.scores`. Takes the evaluation as data, of which any number may be
-missing.
+Private to `flows.evaluation_page` and `flows.scores`. Takes the evaluation as data, of which any number may
+be missing.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def pairs_table(told: Told) -> str:
         verdict = html.escape(winner or unsure)
         rows.append(
             [
-                cell(html.escape(headed(figure)), figure["label"]),
+                cell(_named(figure), figure["label"]),
                 *sides,
                 cell(gap, "" if pair["difference"] is None else pair["difference"]),
                 cell(_chance(pair["p"]), "" if pair["p"] is None else pair["p"]),
@@ -130,6 +130,11 @@ def pairs_table(told: Told) -> str:
             ]
         )
     return sorted_table(head, rows, "tall" if len(rows) > 12 else "", left=(1, 2, 5))
+
+
+def _named(figure: Told) -> str:
+    unit = f"<small>{html.escape(figure['unit'])}</small>" if figure["unit"] else ""
+    return html.escape(figure["label"]) + unit
 
 
 def _chance(p: float | None) -> str:
