@@ -10,15 +10,14 @@
   const clock = box.querySelector("output");
   const playing = box.querySelector("[data-do=play]");
   const hearing = [...box.querySelectorAll(".hear")];
-  const MOST_APART_S = 0.15; // further off, a film is set anew; nearer, it runs a little faster or slower
+  const MOST_APART_S = 0.15; // further off, all wait for each other; nearer, one runs a little faster or slower
   const FAR_S = 0.025; // from here on it is pulled, until it is within
   const NEAR_S = 0.005;
-  const PATIENCE_MS = 700; // a film that was set anew needs this long to be there
   let frame = 0;
   let heard = 0; // which film; -1: none
   let speed = 1;
   let going = false;
-  const settled = new Map();
+  let turn = 0; // of those who wait for all films, only the last may go on
 
   // The middle of a frame: its beginning may be rounded into the frame before.
   const moment = (number) => (number + 0.5) / rate;
@@ -41,9 +40,11 @@
   }
 
   function ready(film) {
-    if (film.readyState >= 3 || film.error) return Promise.resolve();
+    const there = () => film.error || film.ended || (film.readyState >= 3 && !film.seeking);
+    if (there()) return Promise.resolve();
     return new Promise((done) => {
-      for (const name of ["canplay", "error"]) film.addEventListener(name, done, { once: true });
+      const look = () => there() && done();
+      for (const name of ["canplay", "seeked", "error"]) film.addEventListener(name, look);
     });
   }
 
@@ -52,11 +53,27 @@
     going = true;
     mark();
     if (frame >= frames - 1) show(0);
+    await together();
+  }
+
+  async function together() {
+    const mine = (turn += 1);
     await Promise.all(films.map(ready));
-    if (!going) return; // stopped while waiting
+    if (!going || mine !== turn) return; // stopped while waiting
     for (const film of films) film.playbackRate = speed;
-    await Promise.all(films.map((film) => film.play().catch(() => {})));
-    requestAnimationFrame(follow);
+    // One that has ended would begin again: it is shorter than the others, and stays at its end.
+    const left = films.filter((film) => !film.ended);
+    await Promise.all(left.map((film) => film.play().catch(() => {})));
+    if (going && mine === turn) requestAnimationFrame(follow);
+  }
+
+  // A machine that is too busy shows less, but never films that are out of step.
+  function gather(now) {
+    for (const film of films) {
+      film.pause();
+      film.currentTime = now;
+    }
+    together();
   }
 
   function stop() {
@@ -68,7 +85,7 @@
     mark();
   }
 
-  function follow(when) {
+  function follow() {
     if (!going) return;
     const now = leader().currentTime;
     if (leader().ended || now >= moment(frames - 1)) {
@@ -77,22 +94,17 @@
       return;
     }
     if (leader().paused) return stop(); // by a key of the machine, or by its headphones
-    for (const film of films) if (film !== leader()) pull(film, now, when);
+    const others = films.filter((film) => film !== leader() && !film.ended && !film.error);
+    if (others.some((film) => Math.abs(film.currentTime - now) > MOST_APART_S)) return gather(now);
+    for (const film of others) pull(film, now);
     frame = Math.floor(now * rate + 1e-3);
     tell();
     requestAnimationFrame(follow);
   }
 
-  function pull(film, now, when) {
+  function pull(film, now) {
     const off = film.currentTime - now;
-    if (film.seeking || film.ended || film.error) return;
     if (film.paused) film.play().catch(() => {});
-    if (Math.abs(off) > MOST_APART_S) {
-      if (when - (settled.get(film) ?? -Infinity) < PATIENCE_MS) return;
-      settled.set(film, when);
-      film.currentTime = now + 0.05 * speed; // by the time it is there, so is the leader
-      return;
-    }
     // A change of speed costs a player a moment: it is left alone while it is near, or getting near.
     const pulled = film.playbackRate - speed;
     if (pulled ? off * pulled < 0 && Math.abs(off) > NEAR_S : Math.abs(off) < FAR_S) return;

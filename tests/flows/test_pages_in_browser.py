@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,17 +22,30 @@ READY = """new Promise((done) => {
   const look = () => box.dataset.ready ? done(true) : requestAnimationFrame(look);
   look();
 })"""
-# Every frame of the browser: where the leader is, and how far apart the films are.
+# Every frame of the browser: how far apart the films are, and whether they are being brought together.
 WATCH = """(() => {
   const films = [...document.querySelectorAll("video")];
   window.apart = [];
   const look = () => {
     const at = films.map((film) => film.currentTime);
-    window.apart.push([at[0], Math.max(...at) - Math.min(...at)]);
+    const mended = films.some((film) => film.seeking || film.paused);
+    window.apart.push([Math.max(...at) - Math.min(...at), mended]);
     requestAnimationFrame(look);
   };
   look();
 })()"""
+# Whether all films are going and near each other, before the first one is at its end.
+TOGETHER = """new Promise((done) => {
+  const films = [...document.querySelectorAll("video")];
+  const look = () => {
+    const at = films.map((film) => film.currentTime);
+    const going = films.every((film) => !film.paused && !film.seeking);
+    if (going && Math.max(...at) - Math.min(...at) < 0.1) done(true);
+    else if (!document.querySelector(".going")) done(false);
+    else requestAnimationFrame(look);
+  };
+  look();
+})"""
 UNTIL = """new Promise((done) => {
   const film = document.querySelector("video");
   const look = () => film.currentTime >= %f || film.ended ? done(true) : requestAnimationFrame(look);
@@ -40,6 +54,7 @@ UNTIL = """new Promise((done) => {
 TIMES = '[...document.querySelectorAll("video")].map((film) => film.currentTime)'
 PAUSED = '[...document.querySelectorAll("video")].map((film) => film.paused)'
 MUTED = '[...document.querySelectorAll("video")].map((film) => film.muted)'
+GOING = 'document.querySelector(".going") !== null'
 SETTLED = """Promise.all([...document.querySelectorAll("video")].map((film) => film.seeking
   ? new Promise((done) => film.addEventListener("seeked", done, {once: true})) : true))"""
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -72,12 +87,13 @@ def test_films_play_in_step_and_stop_on_the_same_frame(opened: Browser) -> None:
     opened.run(WATCH)
     opened.press(" ")
     opened.run(UNTIL % 1.5)
-    assert opened.run(PAUSED) == [False] * 4
+    assert opened.run(GOING)
     opened.press(" ")
     opened.run(SETTLED)
-    apart = [gap for at, gap in opened.run("window.apart") if 0.5 < at < 1.5]
-    assert apart
-    assert max(apart) < 0.2, "films drifted apart"
+    # However busy the machine is: films that are apart are brought together before the next picture.
+    apart = [gap > 0.2 and not mended for gap, mended in opened.run("window.apart")]
+    assert len(apart) > 2
+    assert not any(both for both in map(all, pairwise(apart))), "films drifted apart"
     assert opened.run(PAUSED) == [True] * 4
     times = opened.run(TIMES)
     assert len(set(times)) == 1
@@ -88,13 +104,10 @@ def test_films_play_in_step_and_stop_on_the_same_frame(opened: Browser) -> None:
 def test_a_film_that_falls_behind_is_brought_back(opened: Browser) -> None:
     opened.press(" ")
     opened.run(UNTIL % 0.4)
-    opened.run('document.querySelectorAll("video")[2].currentTime -= 0.3')
-    opened.run(UNTIL % 0.6)
+    opened.run('document.querySelectorAll("video")[2].currentTime = 0')
+    assert opened.run(TOGETHER)
     opened.run('document.querySelectorAll("video")[3].pause()')
-    opened.run(UNTIL % 2.6)
-    times = opened.run(TIMES)
-    assert abs(times[2] - times[0]) < 0.12
-    assert abs(times[3] - times[0]) < 0.12
+    assert opened.run(TOGETHER)
 
 
 def test_keys_move_by_frames_and_seconds_and_to_the_ends(opened: Browser) -> None:
@@ -133,7 +146,7 @@ def test_a_film_that_ends_is_played_again_from_its_beginning(opened: Browser) ->
     opened.press(" ")
     opened.run(SETTLED)
     assert frame(opened) < FRAMES - 1
-    assert opened.run(PAUSED) == [False] * 4
+    assert opened.run(GOING)
     opened.run(UNTIL % ((FRAMES - 1) / RATE))
     opened.run(
         "new Promise((done) => { const look = () => document.querySelector('.going') "
