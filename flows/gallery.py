@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from flows.pages import page
 
-__all__ = ["gallery", "gallery_grid"]
+__all__ = ["gallery", "gallery_grid", "gallery_strip"]
 
 F32 = NDArray[np.float32]
 
@@ -33,8 +33,10 @@ _ABOVE, _BELOW, _CORNERS = 25, 35, (0, 10)
 _ROWS = (("shut", 0.0), ("ajar", 2.5), ("half open", 6.0), ("open", 11.0))
 
 
-def gallery(identity: str, memory: Any) -> str:
-    """The page of a `tasks.remember.Remembered`."""
+def gallery(
+    identity: str, memory: Any, *, most: int | None = None, above: Mapping[str, str] | None = None
+) -> str:
+    """The page of a `tasks.remember.Remembered`; of more mouths than `most`, so many that differ."""
     slots = len(memory.keys)
     apart = memory.told.get("distance_mm", 0.0)
     films = len(memory.clips)
@@ -42,7 +44,26 @@ def gallery(identity: str, memory: Any) -> str:
         f"{slots} mouths out of {films} clip{'s' if films != 1 else ''}; no two of them are more alike than "
         f"{apart:.2f} mm. Under each: how far the lips are open, and how wide."
     )
-    return page(f"What is remembered of {identity}", lead, [_STYLE, gallery_grid(memory)])
+    if most is not None and slots > most:
+        lead += f" {most} of them are shown."
+        memory = _fewer(memory, most)
+    return page(f"What is remembered of {identity}", lead, [_STYLE, gallery_grid(memory)], above=above)
+
+
+def gallery_strip(memory: Any, most: int) -> str:
+    """A few mouths from shut to open; needs the page's style."""
+    few = _fewer(memory, most)
+    opening, width = shapes(few.keys)
+    cells = "".join(_cell(few, int(slot), opening, width) for slot in np.argsort(opening, kind="stable"))
+    return f'{_STYLE}<div class="mouths">{cells}</div>'
+
+
+def _fewer(memory: Any, most: int) -> Any:
+    """The same with `most` mouths, evenly chosen by how far they are open."""
+    order = np.argsort(shapes(memory.keys)[0], kind="stable")
+    kept = order[np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int)]
+    each = ("keys", "patches", "points", "turn", "clip", "frame", "sharpness", "confidence")
+    return memory._replace(**{name: getattr(memory, name)[kept] for name in each})
 
 
 def gallery_grid(memory: Any) -> str:

@@ -1,17 +1,18 @@
-"""A lineage tree as one HTML page with a picture in it: no script, no network, light and dark.
+"""A lineage tree as one HTML page with a picture in it: no network, light and dark.
 
-Called by the command line and by reports.
+Its branches fold where scripts run, and stand open where they do not. Called by the command line and by
+reports.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from storage.ledger.query import Node
 
-__all__ = ["lineage_page", "lineage_svg"]
+__all__ = ["lineage_graph", "lineage_page", "lineage_svg"]
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 250, 64, 56, 18, 12
 _WIDEST = 39  # small letters that a card has room for
@@ -19,10 +20,11 @@ _WIDEST = 39  # small letters that a card has room for
 STYLE = """
 :root {
   color-scheme: light dark;
-  --ink: #1c2430; --soft: #5b6675; --line: #b9c2cf; --paper: #fbfcfe; --card: #fff;
+  --ink: #1c2430; --soft: #5b6675; --line: #b9c2cf; --paper: #fbfcfe; --card: #fff; --link: #1d5fb0;
 }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e8edf4; --soft: #9aa7b8; --line: #48566a; --paper: #12171f; --card: #1b222d; }
+  :root { --ink: #e8edf4; --soft: #9aa7b8; --line: #48566a; --paper: #12171f; --card: #1b222d;
+    --link: #7db4f2; }
 }
 body { margin: 2rem; background: var(--paper); color: var(--ink); font: 15px/1.45 system-ui, sans-serif; }
 h1 { font-size: 1.2rem; margin: 0 0 .2rem; }
@@ -32,6 +34,7 @@ svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 svg .soft { fill: var(--soft); font-size: 11px; }
 svg rect.card { fill: var(--card); stroke: var(--line); }
 svg path { fill: none; stroke: var(--line); stroke-width: 1.5; }
+svg .sign { display: none; }
 """
 
 # One hue a kind; what is not here is grey.
@@ -67,20 +70,42 @@ def lineage_page(tree: Node, *, down: bool = False) -> str:
     direction = (
         "Left: the source. Right: what was made from it." if down else "Left: the result. Right: its sources."
     )
+    from flows.pages import web  # which has its colours from here
+
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-        f'<h1>{title}</h1><p>{direction}</p><div class="scroll">{lineage_svg(tree)}</div></html>\n'
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{title}</title><link rel="icon" href="data:,"><style>{STYLE}{web("graph.css")}</style>'
+        f"<h1>{title}</h1><p>{direction}</p>{lineage_graph(tree)}"
+        f"<script>{web('graph.js')}</script></html>\n"
+    )
+
+
+def lineage_graph(tree: Node) -> str:
+    """The picture in a frame that scrolls, over what is told of a card; wants `graph` of `flows/web`."""
+    tools = (
+        '<div class="tools"><button type="button" data-fold="open">unfold all</button>'
+        '<button type="button" data-fold="shut">fold all</button>'
+        "<span>A click folds; scroll or drag to move; hovering tells more.</span></div>"
+    )
+    return (
+        f'<div class="graph">{tools}<div class="scroll">{lineage_svg(tree)}</div>'
+        '<div class="told" role="status"></div></div>'
     )
 
 
 def lineage_svg(tree: Node) -> str:
     """The picture alone, to be set into other pages that define its colours."""
     boxes = list(_place(tree, 0, [0.0], None))
+    numbers = {id(box): number for number, box in enumerate(boxes)}
     width = MARGIN * 2 + (max(box.column for box in boxes) + 1) * (WIDTH + GAP_X) - GAP_X
     height = MARGIN * 2 + (max(box.row for box in boxes) + 1) * (HEIGHT + GAP_Y) - GAP_Y
-    parts = [_edge(box) for box in boxes if box.parent] + [_card(box) for box in boxes]
+    parts = [_edge(box, numbers[id(box)]) for box in boxes if box.parent]
+    parts += [_card(box, numbers) for box in boxes]
+    sizes = f"{WIDTH} {HEIGHT} {GAP_X} {GAP_Y} {MARGIN}"
     return (
-        f'<svg width="{width}" height="{height:.0f}" role="img" aria-label="lineage">{"".join(parts)}</svg>'
+        f'<svg width="{width}" height="{height:.0f}" data-sizes="{sizes}" role="group" aria-label="lineage">'
+        f"{''.join(parts)}</svg>"
     )
 
 
@@ -93,15 +118,15 @@ def _place(node: Node, column: int, free: list[float], parent: _Box | None) -> I
         yield from _place(child, column + 1, free, box)
 
 
-def _edge(box: _Box) -> str:
+def _edge(box: _Box, number: int) -> str:
     assert box.parent is not None
     (x0, y0), (x1, y1) = box.parent.corner, box.corner
     x0, y0, y1 = x0 + WIDTH, y0 + HEIGHT / 2, y1 + HEIGHT / 2
     bend = GAP_X / 2
-    return f'<path d="M{x0} {y0}C{x0 + bend} {y0} {x1 - bend} {y1} {x1} {y1}"/>'
+    return f'<path data-to="{number}" d="M{x0} {y0}C{x0 + bend} {y0} {x1 - bend} {y1} {x1} {y1}"/>'
 
 
-def _card(box: _Box) -> str:
+def _card(box: _Box, numbers: Mapping[int, int]) -> str:
     x, y = box.corner
     colour = COLOURS.get(box.node.kind, "#8a94a3")
     lines = [_title(box.node), *(_short(line, _WIDEST) for line in _details(box.node))]
@@ -110,11 +135,23 @@ def _card(box: _Box) -> str:
         for i, line in enumerate(lines[:3])
     )
     row = (f"{key}: {value}" for key, value in box.node.row.items() if value is not None)
-    hint = html.escape("\n".join([*_details(box.node), *row]))
+    whole = box.node.row.get("name") if box.node.kind == "raw file" else None
+    hint = html.escape("\n".join([whole or box.node.id, *_details(box.node), *row]))
+    parent = "" if box.parent is None else numbers[id(box.parent)]
     return (
-        f"<g><title>{hint}</title>"
+        f'<g data-node="{numbers[id(box)]}" data-parent="{parent}" data-column="{box.column}" '
+        f'data-row="{box.row:g}"><title>{hint}</title>'
         f'<rect class="card" x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>'
-        f'<rect x="{x}" y="{y + 8}" width="4" height="{HEIGHT - 16}" rx="2" fill="{colour}"/>{texts}</g>'
+        f'<rect x="{x}" y="{y + 8}" width="4" height="{HEIGHT - 16}" rx="2" fill="{colour}"/>{texts}'
+        f"{_sign(x + WIDTH, y + HEIGHT / 2) if box.node.children else ''}</g>"
+    )
+
+
+def _sign(x: float, y: float) -> str:
+    """Where a folded card says how many are behind it; a script shows it."""
+    return (
+        f'<g class="sign"><rect x="{x - 14}" y="{y - 9}" width="28" height="18" rx="9"/>'
+        f'<text x="{x}" y="{y + 4}"></text></g>'
     )
 
 

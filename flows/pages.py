@@ -1,21 +1,39 @@
-"""What pages are made of: a look, curves, tables, pictures. Plain strings of HTML; no script, no network.
+"""What pages are made of: a look, curves, tables, pictures. Plain strings of HTML; no network.
 
-Called by flows that write something to look at.
+Called by flows that write something to look at. Pages that move bring a script of `flows/web` with them,
+which lies inside the page, as its style does: a page opens from a disk, alone.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import html
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from flows.lineage_page import STYLE
 
-__all__ = ["Curve", "beside", "curves", "facts", "lines", "page", "picture", "section", "table", "video"]
+__all__ = [
+    "COLOURS",
+    "Curve",
+    "beside",
+    "curves",
+    "data",
+    "facts",
+    "lines",
+    "page",
+    "picture",
+    "section",
+    "table",
+    "video",
+    "web",
+]
 
-COLOURS = ("#c22f5d", "#2f7dd1", "#1d9a8a", "#c78a1c", "#8e63c7")
+COLOURS = ("#c22f5d", "#2f7dd1", "#1d9a8a", "#c78a1c", "#8e63c7", "#6f8a1f", "#a8552a", "#4f5fd0")
 _STYLE = """
 main { max-width: 1080px; margin: 0 auto; }
 h1 { font-size: 1.35rem; } h2 { font-size: 1.05rem; margin: 2.2rem 0 .7rem; }
@@ -42,10 +60,13 @@ dt { color: var(--soft); } dd { margin: 0; min-width: 0; }
 .scale { display: flex; flex-direction: column; justify-content: space-between; text-align: right; }
 .scale, .times { color: var(--soft); font-size: 12px; line-height: 1; font-variant-numeric: tabular-nums; }
 .times { grid-column: 2; position: relative; padding-top: .4rem; }
-.times span { position: absolute; transform: translateX(-50%); }
-.times span:first-child { transform: none; }
+.times span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
+.times span:first-child { transform: none; } .times .last { transform: translateX(-100%); }
 .keys { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; margin-bottom: .6rem; font-size: 14px; }
-.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em; }
+.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em; flex: none; }
+a { color: var(--link); } a:hover { text-decoration-thickness: 2px; }
+:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; border-radius: 4px; }
+nav { font-size: 14px; margin-bottom: 1.2rem; display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
 @media (max-width: 640px) { body { margin: 1rem; } }
 """
 # Of the drawing that curves are stretched from, and the room for half a line at its edges.
@@ -60,16 +81,44 @@ class Curve:
     values: Sequence[float | None]
     rate: float
     filled: bool = False  # as an area behind the others, on a scale of its own
+    colour: str | None = None  # where another than the next of COLOURS is wanted
 
 
-def page(title: str, lead: str, sections: Sequence[str]) -> str:
-    """A whole page; `lead` is plain text."""
+def page(
+    title: str, lead: str, sections: Sequence[str], *, above: Mapping[str, str] | None = None, use: str = ""
+) -> str:
+    """A whole page; `lead` is plain text, `above` leads back: words and addresses.
+
+    `use` names what it needs of `flows/web`, with spaces between: of each a style, a script, or both.
+    """
+    style = "".join(web(f"{name}.css") for name in use.split())
+    script = "".join(f"<script>{code}</script>" for name in use.split() if (code := web(f"{name}.js")))
+    links = "".join(
+        f'<a href="{html.escape(address)}">{html.escape(words)}</a>'
+        for words, address in (above or {}).items()
+    )
+    nav = f"<nav>{links}</nav>" if links else ""
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}{_STYLE}</style>"
-        f"<main><h1>{html.escape(title)}</h1><p>{html.escape(lead)}</p>{''.join(sections)}</main></html>\n"
+        f'<title>{html.escape(title)}</title><link rel="icon" href="data:,">'
+        f"<style>{STYLE}{_STYLE}{style}</style>"
+        f"<main>{nav}<h1>{html.escape(title)}</h1><p>{html.escape(lead)}</p>{''.join(sections)}</main>"
+        f"{script}</html>\n"
     )
+
+
+@functools.cache
+def web(name: str) -> str:
+    """A style or script of `flows/web`; nothing where there is none of that name."""
+    path = Path(__file__).with_name("web") / name
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def data(content: object, name: str) -> str:
+    """Values for a script of the page; no text in them can end the element that holds them."""
+    told = json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return f'<script type="application/json" class="{name}">{told}</script>'
 
 
 def section(title: str, *parts: str) -> str:
@@ -145,7 +194,7 @@ def curves(shown: Sequence[Curve], unit: str) -> str:
             colour = "var(--line)"
             parts.append(f'<path d="{_area(curve, seconds)}" style="fill:{colour};stroke:none;opacity:.55"/>')
         else:
-            colour = COLOURS[number % len(COLOURS)]
+            colour = curve.colour or COLOURS[number % len(COLOURS)]
             paths = _paths(curve, seconds, low, high)
             parts += [f'<path d="{path}" style="stroke:{colour}"/>' for path in paths]
         name = html.escape(curve.name)
@@ -206,7 +255,8 @@ def _area(curve: Curve, seconds: float) -> str:
 def _times(seconds: float) -> str:
     step = next((s for s in (1, 2, 5, 10, 30, 60, 300) if seconds / s <= 12), 600)
     marks = (
-        f'<span style="left:{100 * at / max(seconds, 1e-9):.1f}%">{at} s</span>'
+        f'<span class="{"last" if at > 0.96 * seconds else "mark"}" '
+        f'style="left:{100 * at / max(seconds, 1e-9):.1f}%">{at} s</span>'
         for at in range(0, int(seconds) + 1, step)
     )
     return f'<div class="times">{"".join(marks)}</div>'

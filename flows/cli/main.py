@@ -40,6 +40,7 @@ COMMANDS = {
     "status": "flows.cli.status",
     "query": "flows.cli.query",
     "lineage": "flows.cli.look",
+    "gallery": "flows.cli.gallery",
     "export": "flows.cli.export",
     "gc": "flows.cli.clean",
     "train-acoustic": "flows.cli.train_acoustic",
