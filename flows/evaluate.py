@@ -28,13 +28,24 @@ from storage.runs import run
 
 if TYPE_CHECKING:
     from tasks.dubbing.stage import DubOptions
-    from tasks.evaluating import Trial
     from tasks.material import Material
+    from tasks.trials import Trial
 
 __all__ = ["METHODS", "Evaluated", "evaluate"]
 
 # The floor first.
 METHODS = ("nearest", "memface")
+# What a terminal has room for: columns, and figures.
+_SHOWN = {
+    "opening": "opening",
+    "LMD, %": "lmd",
+    "PSNR, dB": "psnr",
+    "SSIM": "ssim",
+    "sharp": "sharpness",
+    "in sync": "sync_c",
+    "opening, wrong sound": "opening_wrong_sound",
+    "seen": "seen",
+}
 
 
 @dataclass(frozen=True)
@@ -53,13 +64,7 @@ class Evaluated:
         return [
             {
                 "method": name,
-                "opening": one["opening"],
-                "late": one["late_frames"],
-                "lips, %": one["lips_percent"],
-                "PSNR, dB": one["psnr_db"],
-                "in sync": one["sync_c"],
-                "opening, wrong sound": one["opening_wrong_sound"],
-                "seen": one["seen_share"],
+                **{title: (one["figures"].get(figure) or {}).get("mean") for title, figure in _SHOWN.items()},
             }
             for name, one in self.told["methods"].items()
         ]
@@ -71,7 +76,7 @@ class Evaluated:
 
     def picture(self, home: Home) -> bytes:
         """The mouths, as a JPEG."""
-        from tasks.evaluating import SHEET
+        from tasks.judged import SHEET
 
         return _stored(home, self.evaluation, SHEET)
 
@@ -173,7 +178,7 @@ def _dubbed(
     home: Home, material: Material, asked: dict[str, DubOptions], watch: Watch, tell: Callable[[str], None]
 ) -> list[Trial]:
     """Each method's dubs of the clip."""
-    from tasks.evaluating import Trial, sounds_of, unshown
+    from tasks.trials import Trial, sounds_of, unshown
 
     trials = []
     with workspace_of(home, f"sounds-{material.clip.id}") as folder:
@@ -212,8 +217,9 @@ def _dub(
 def _scored(
     home: Home, material: Material, trials: list[Trial], watch: Watch, tell: Callable[[str], None]
 ) -> Artifact:
-    from tasks.evaluating import Job, scored
+    from tasks.evaluating import Job
     from tasks.evaluating import evaluate as make
+    from tasks.trials import scored
 
     def waiting(holder: str) -> None:
         tell(f"waiting for {holder}, which scores the same")
@@ -225,7 +231,8 @@ def _scored(
 
 
 def _told(home: Home, made: Artifact) -> Evaluated:
-    from tasks.evaluating import SCORES, SHEET
+    from tasks.evaluating import SCORES
+    from tasks.judged import SHEET
 
     told = json.loads(_stored(home, made, SCORES))
     return Evaluated(made, told, home.uri(f"{made.uri}/{SHEET}"))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.morphable.builtin import builtin
+from models.track.eyes import EYE_POINTS, closures, openings
 from storage.media import VideoReader
 from tasks.faces import FacesStage
 from tasks.threads import one_thread
@@ -33,6 +34,7 @@ class Watched(NamedTuple):
     gaps: F64  # (T,) between the inner lips, over the distance between the eyes' outer corners
     mouths: F64  # (T, 3) middle of the lips x, y and that distance, pixels
     lips: F64  # (T, 40, 2) landmarks of the lips, pixels
+    shut: F64  # (T,) 0 to 1, how far the eyes are
     rate: float
     first: int = 0
 
@@ -47,17 +49,21 @@ def watch(video: Path, first: int = 0, stop: int | None = None) -> Watched:
         _seen(stage.compute(None, start, min(start + _STRETCH, frames))["faces/landmarks"])
         for start in range(first, frames, _STRETCH)
     ]
-    gaps, mouths, lips = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Watched(gaps, mouths, lips, float(VideoReader(video).rate), first)
+    gaps, mouths, lips, eyes = (np.concatenate(part) for part in zip(*parts, strict=True))
+    rate = float(VideoReader(video).rate)
+    seen = np.isfinite(gaps)
+    shut = closures(eyes.astype(np.float32), seen, np.zeros(len(seen), np.int32), rate)
+    return Watched(gaps, mouths, lips, shut.astype(np.float64), rate, first)
 
 
-def _seen(points: NDArray[np.float32]) -> tuple[F64, F64, F64]:
+def _seen(points: NDArray[np.float32]) -> tuple[F64, F64, F64, F64]:
     size = np.linalg.norm(points[:, :, _CORNERS[0]] - points[:, :, _CORNERS[1]], axis=-1)
     rows, largest = np.arange(len(points)), np.where(np.isfinite(size), size, -1).argmax(1)
     face, size = points[rows, largest].astype(np.float64), size[rows, largest].astype(np.float64)
     apart = np.linalg.norm(face[:, _UPPER] - face[:, _LOWER], axis=-1).mean(-1)
     middle = face[:, [*_UPPER, *_LOWER], :2].mean(1)
-    return apart / size, np.column_stack([middle, size]), face[:, builtin().mouth, :2]
+    eyes = openings(face[:, EYE_POINTS].astype(np.float32)).astype(np.float64)
+    return apart / size, np.column_stack([middle, size]), face[:, builtin().mouth, :2], eyes
 
 
 def mouth_sheet(videos: Sequence[tuple[Path, Watched]], columns: int = 12) -> bytes:

@@ -126,8 +126,12 @@ _METRICS = _schema(
     ("artifact", pa.string(), "what was measured"),
     ("identity", pa.string(), "whose it is; null for general artifacts"),
     ("metric", pa.string(), "what was counted, with its unit"),
+    ("method", pa.string(), "of an evaluation: which method this is of, or truth; else null"),
     ("split", pa.string(), "train, held_out, all"),
-    ("value", pa.float64(), ""),
+    ("value", pa.float64(), "a mean where it has bounds"),
+    ("low", pa.float64(), "of an evaluation: 95 % of such means lie above this; null where one cannot tell"),
+    ("high", pa.float64(), "and below this"),
+    ("count", pa.int64(), "of an evaluation: frames that are known of it"),
 )
 
 _FAILURES = _schema(
@@ -167,7 +171,7 @@ TABLES: dict[str, TableSpec] = {
             "sources", "what a refresh saw in `raw/`, one row a file", _SOURCES, ("identity", "path"), "slug"
         ),
         TableSpec("frames", "one row a frame", _FRAMES, ("artifact", "frame"), "slug", per_artifact=True),
-        TableSpec("metrics", "long form", _METRICS, ("artifact", "metric", "split"), "slug"),
+        TableSpec("metrics", "long form", _METRICS, ("artifact", "metric", "method", "split"), "slug"),
         TableSpec("failures", "what a stage refused, and why", _FAILURES, ("id",), "month"),
         TableSpec("runs", "what ran, what it made, what it reused", _RUNS, ("id",), "month"),
     )

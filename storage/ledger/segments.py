@@ -260,7 +260,8 @@ def _parse(data: bytes, schema: pa.Schema) -> pa.Table:
 
 
 def _key_column(rows: pa.Table, key: tuple[str, ...]) -> pa.Array:
-    parts = [pc.cast(rows[name], pa.string()) for name in key]
+    # A column that a row has nothing to say in must not take its key away.
+    parts = [pc.fill_null(pc.cast(rows[name], pa.string()), "") for name in key]
     joined = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "\x1f")
     return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
 

@@ -38,7 +38,6 @@ from storage.home import Home
 from storage.ledger import Ledger
 from storage.media import MediaWriter, VideoReader, read_sound
 from tasks.dubbing.stage import DubOptions
-from tasks.evaluating import WRONG_S
 from tasks.extract import video_of
 from tasks.film import Script, film
 from tasks.material import Material, open_materials
@@ -46,6 +45,7 @@ from tasks.measuring import RATE as SOUND_RATE
 from tasks.measuring import Score, earlier, held, write_sound
 from tasks.remember import features_of
 from tasks.training import TrainOptions, method_of
+from tasks.trials import WRONG_S
 from tasks.watching import Watched, correlation, mouth_sheet, watch
 from tests.bench.footage import real_footage
 from tests.bench.renderer_people import RECORD

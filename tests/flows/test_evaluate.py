@@ -20,9 +20,10 @@ from storage.home import Home
 from storage.ledger import Ledger, lineage_of
 from storage.runs import record_failure, run
 from tasks.dubbing.stage import DubOptions
-from tasks.evaluating import SCORES, SHEET
+from tasks.evaluating import SCORES
 from tasks.film import Script
 from tasks.film import film as film_puppet
+from tasks.judged import SHEET
 from tests.flows.conftest import Shell, everything_in
 from tests.helpers import painted
 from tests.helpers.footage import film, keep_consent
@@ -66,11 +67,20 @@ def test_methods_are_scored_where_nothing_was_trained(
     assert (made["split"], made["reused"]) == ("held_out", False)
     assert list(made["methods"]) == ["nearest", "memface"]
     for name, found in made["methods"].items():
-        assert -1 <= found["opening"] <= 1
-        assert 0 < found["lips_percent"] < 30
-        assert 8 < found["psnr_db"] < 60, name
-        assert found["seen_share"] > 0.9
+        figures = {figure: one["mean"] for figure, one in found["figures"].items()}
+        assert -1 <= figures["opening"] <= 1
+        assert 0 < figures["lmd_centred"] < figures["lmd"] < 30
+        assert 8 < figures["psnr"] < 60, name
+        assert 0 < figures["ssim"] < 1
+        assert 0.1 < figures["sharpness"] < 5
+        assert figures["seen"] > 0.9
+        assert figures["seconds"] > 0
+        assert found["figures"]["psnr"]["count"] == frames - round(0.8 * frames)
         assert found["dub"] != found["dub_wrong_sound"]
+    assert {(one["a"], one["b"]) for one in made["pairs"]} == {("nearest", "memface")}
+    assert {one["figure"] for one in made["pairs"]} >= {"psnr", "lmd", "opening"}
+    assert len(made["curves"]["truth"]) == len(made["curves"]["memface"]) == frames - round(0.8 * frames)
+    assert {one["method"] for one in made["worst"]} == {"nearest", "memface"}
     assert sum("its memory holds mouths of these seconds too" in line for line in made["notes"]) == 2
     _check_ledger(puppet, made)
     sheet = cv2.imdecode(np.fromfile(made["sheet"], np.uint8), cv2.IMREAD_COLOR)
@@ -102,16 +112,29 @@ def test_what_is_judged_is_shown_to_no_method(person: Home, monkeypatch: pytest.
 
 def _check_ledger(puppet: Path, made: dict[str, Any]) -> None:
     rows = [row for row in table(puppet, "metrics") if row["artifact"] == made["id"]]
-    told = {row["metric"]: row["value"] for row in rows if row["split"] == "held_out"}
-    assert told["memface lips_percent"] == made["methods"]["memface"]["lips_percent"]
-    assert len(told) == len(rows) == 18
+    told = {(row["method"], row["metric"]): row for row in rows if row["split"] == "held_out"}
+    assert len(told) == len(rows)
+    for method, one in {**made["methods"], "truth": made["truth"]}.items():
+        for figure, wanted in one["figures"].items():
+            row = told.pop((method, figure))
+            assert {name: row[name] for name in ("value", "low", "high", "count")} == {
+                "value": wanted["mean"],
+                **{name: wanted[name] for name in ("low", "high", "count")},
+            }
+    assert not told
     tree = lineage_of(Ledger(Home(puppet).objects), made["id"])
     dubs = {role: one["dub"] for role, one in made["methods"].items()}
     wrong = {f"{role}, wrong sound": one["dub_wrong_sound"] for role, one in made["methods"].items()}
     assert {child.role: child.id for child in tree.children} == {"truth": made["clip"], **dubs, **wrong}
     [speech] = [one for child in tree.children[1:2] for one in child.children if one.role == "speech"]
     assert [(one.role, one.id) for one in speech.children] == [("its sound", made["clip"])]
-    assert {path.name for path in (puppet / made["uri"]).iterdir()} == {SCORES, SHEET, "manifest.json"}
+    worst = {one["picture"] for one in made["worst"]}
+    assert {path.name for path in (puppet / made["uri"]).iterdir()} == {
+        SCORES,
+        SHEET,
+        "manifest.json",
+        *worst,
+    }
 
 
 def test_without_a_face_nothing_is_known_and_that_is_said(person: Home, memdub: Shell) -> None:
@@ -125,13 +148,14 @@ def test_without_a_face_nothing_is_known_and_that_is_said(person: Home, memdub: 
     assert memdub("evaluate", "anna", "--methods", painted.NAME, "--json") == 0, memdub.err
     [made] = json.loads(memdub.out)["evaluations"]
     assert made["frames"] == [round(0.8 * FRAMES), FRAMES]
-    figures = made["methods"][painted.NAME]
-    assert figures["seen_share"] == 0
-    assert {figures[name] for name in ("opening", "late_frames", "lips_percent", "psnr_db")} == {None}
+    figures = made["methods"][painted.NAME]["figures"]
+    assert figures["seen"]["mean"] == 0
+    assert {figures[name]["mean"] for name in ("opening", "lmd", "psnr", "ssim", "jitter")} == {None}
+    assert made["worst"] == []
     rows = [row for row in table(person.path("."), "metrics") if row["artifact"] == made["id"]]
-    assert [row["value"] for row in rows].count(None) == 8
+    assert {row["metric"] for row in rows if row["value"] is not None} == {"seen", "seconds"}
     assert memdub("evaluate", "anna", "--methods", painted.NAME) == 0
-    assert memdub.out.splitlines()[2].split() == [painted.NAME, *"------", "0.000"]
+    assert memdub.out.splitlines()[2].split() == [painted.NAME, *"-------", "0.000"]
 
 
 def test_requests_that_are_wrong_are_one_line_and_leave_nothing(person: Home, memdub: Shell) -> None:

@@ -15,10 +15,10 @@ from storage.home import Home
 from storage.ledger import Ledger
 from storage.media import read_sound
 from storage.recipes import Recipe
-from tasks.evaluating import Trial, scored, sounds_of
 from tasks.extract import video_of
 from tasks.material import Material, open_materials
 from tasks.remember import RememberOptions, features_of, remember
+from tasks.trials import Trial, scored, sounds_of
 from tests.helpers.footage import film
 from tests.helpers.material_home import FRAMES, features_in, material_home
 

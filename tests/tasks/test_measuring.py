@@ -28,7 +28,8 @@ def seen(gaps: np.ndarray, off: float = 0.0, first: int = 0) -> Watched:
     """Lips in the middle of the picture that are `off` pixels to the right of where they should be."""
     mouths = np.tile([80.0, 60.0, EYES], (len(gaps), 1))
     lips = np.random.default_rng(1).uniform(60, 80, (1, 40, 2)).repeat(len(gaps), 0)
-    return Watched(gaps, mouths, lips + np.array([off, 0.0]), 25.0, first)
+    shut = np.zeros(len(gaps))
+    return Watched(gaps, mouths, lips + np.array([off, 0.0]), shut, 25.0, first)
 
 
 def test_the_truth_is_as_near_as_can_be(truth: Path) -> None:

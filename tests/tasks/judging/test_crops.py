@@ -25,7 +25,7 @@ def watched(count: int = FRAMES, first: int = 0) -> Watched:
     """A face that goes to the right, and is not seen in the fourth frame."""
     mouths = np.column_stack([60.0 + np.arange(count), np.full(count, 70.0), np.full(count, EYES)])
     mouths[3] = np.nan
-    return Watched(np.zeros(count), mouths, np.zeros((count, 40, 2)), 25.0, first)
+    return Watched(np.zeros(count), mouths, np.zeros((count, 40, 2)), np.zeros(count), 25.0, first)
 
 
 def test_a_crop_is_where_the_true_mouth_is(truth: Path) -> None:

@@ -1,0 +1,142 @@
+"""Trials of methods on a clip: what each is asked to say over it, and which of its frames count.
+
+    own, wrong = sounds_of(home, material, folder)       # what each method is asked to say over the clip
+    told = scored(home, material, trials)                # which frames count, and what speaks against them
+
+Frames count that none of the dubs' checkpoints was trained on: a dub's recipe names its checkpoints, and
+theirs say what they held back. A memory may know those frames all the same, which is counted and said; so do
+averages over a person's clips, which all methods alike are given. Called by `flows.evaluate`, and by
+`tasks.evaluating`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from storage.artifacts import Artifact, find
+from storage.errors import RequestError
+from storage.home import Home
+from storage.ledger import Ledger
+from storage.media import read_sound
+from tasks.bundles import ROWS_A_SECOND
+from tasks.extract import video_of
+from tasks.material import Cut, Material
+from tasks.measuring import RATE, earlier, in_step, write_sound
+from tasks.remember import open_memory
+
+__all__ = ["WRONG_S", "Scored", "Trial", "recipe_told", "scored", "sounds_of", "unshown"]
+
+WRONG_S = 2
+_FEW_S = 5.0
+
+
+class Trial(NamedTuple):
+    """A method's dubs of the clip: with the clip's own sound, and with a wrong one."""
+
+    method: str
+    own: Artifact
+    wrong: Artifact
+
+
+class Scored(NamedTuple):
+    """Frames that count, from `start` to `stop`."""
+
+    start: int
+    stop: int
+    split: str  # as the ledger's `metrics` have it
+    why: str
+    notes: tuple[str, ...] = ()
+
+
+def sounds_of(home: Home, material: Material, folder: Path) -> tuple[Path, Path]:
+    """The clip's own sound, in step with its pictures and as long, and that of some seconds earlier."""
+    seconds = len(material.seen) / material.rate
+    with video_of(home, material.clip) as video:
+        own = in_step(read_sound(video, RATE), material.sound_late_s, seconds)
+    name = f"sound of {material.clip.id}"
+    wrong = write_sound(folder / f"{name}, {WRONG_S} s late.wav", earlier(own, WRONG_S))
+    return write_sound(folder / f"{name}.wav", own), wrong
+
+
+def unshown(material: Material) -> tuple[int, int]:
+    """Frames of the clip that no method may be shown before it dubs: those that training holds back."""
+    frames = len(material.seen)
+    return Cut().edge(frames), frames
+
+
+def scored(home: Home, material: Material, trials: Sequence[Trial]) -> Scored:
+    """The frames that nothing was trained on, as the recipes of the dubs' checkpoints tell."""
+    frames, rate = len(material.seen), material.rate
+    shares = [share for one in trials for share in _held_out(home, one.own, material.clip.id, frames)]
+    start, split, why = _unseen(shares, frames, rate)
+    late = math.ceil(abs(material.sound_late_s) * rate - 1e-6)
+    # What was heard before the clip began, or after it ended, nobody knows.
+    start, stop = (start, frames - late) if material.sound_late_s > 0 else (max(start, late), frames)
+    if stop - start < 2:
+        raise RequestError("too short to be scored", where=material.clip.id, do="name a longer one by --clip")
+    notes = [_remembered(home, one, material.clip.id, range(start, stop)) for one in trials]
+    if (seconds := (stop - start) / rate) < _FEW_S:
+        notes.append(f"{seconds:.1f} s are few: scores of less than {_FEW_S:.0f} s wander")
+    return Scored(start, stop, split, why, tuple(filter(None, notes)))
+
+
+def _held_out(home: Home, dub: Artifact, clip: str, frames: int) -> Iterator[float | None]:
+    """For each checkpoint of a dub, the share of the clip that it was not trained on; None for all of it.
+
+    What the method was shown counts like what it was trained on.
+    """
+    ledger = Ledger(home.objects)
+    parameters = recipe_told(dub)["parameters"]
+    if "without" in parameters:  # a method that is shown frames: of this clip all but these
+        first, last = parameters["without"] or (0, 0)
+        yield (last - first) / max(frames, 1)
+    for role, named in sorted(recipe_told(dub)["inputs"].items()):
+        checkpoint = find(ledger, named, dub.identity) if role.startswith("checkpoint ") else None
+        if checkpoint is None:
+            continue
+        told = recipe_told(checkpoint)
+        rows = [find(ledger, one, dub.identity) for one in told["inputs"].values()]
+        # What is no longer known may have been of this clip.
+        met = any(row is None or recipe_told(row)["inputs"].get("clip") == clip for row in rows)
+        yield float(told["parameters"]["held_out"]) if met else None
+
+
+def recipe_told(artifact: Artifact) -> dict[str, Any]:
+    """What the ledger says that it was made of."""
+    told: dict[str, Any] = json.loads(artifact.row["recipe"])
+    return told
+
+
+def _unseen(shares: Sequence[float | None], frames: int, rate: float) -> tuple[int, str, str]:
+    """From which frame on, the split, and why."""
+    known = [share for share in shares if share is not None]
+    if shares and not known:
+        return 0, "held_out", "all of it, as none of it was trained on"
+    least = min(known, default=Cut().held_out)
+    # Some stages are trained on 25 rows a second, which at other rates reach a frame further.
+    start = Cut(least).edge(frames) + int(rate != ROWS_A_SECOND)
+    if start >= frames - 1:
+        return 0, "all", "all of it, and training held nothing of it back"
+    last = f"its last {(frames - start) / rate:.1f} s"
+    why = f"{last}, which training held back to judge by" if known else f"{last}; nothing was trained"
+    return start, "held_out", why
+
+
+def _remembered(home: Home, trial: Trial, clip: str, frames: range) -> str | None:
+    """What is drawn with is of all seconds: said, since it helps."""
+    named = recipe_told(trial.own)["inputs"].get("memory")
+    memory = None if named is None else find(Ledger(home.objects), named, trial.own.identity)
+    if memory is None:
+        return None
+    kept = open_memory(home, memory)
+    inside = (kept.frame >= frames.start) & (kept.frame < frames.stop)
+    own = inside & (np.asarray(kept.clips)[kept.clip] == clip)
+    if not own.any():
+        return None
+    return f"{trial.method}: its memory holds mouths of these seconds too, {own.sum()} of {len(own)}"
