@@ -70,7 +70,7 @@ def test_the_wheel_holds_the_four_packages_and_their_data(tmp_path: Path) -> Non
         tracked = [
             path
             for path in (REPOSITORY / package).rglob("*")
-            if path.suffix in {".py", ".safetensors", ".json", ".js", ".css"}
+            if path.suffix in {".py", ".safetensors", ".json", ".js", ".css", ".sql"}
         ]
         missing = [
             str(path.relative_to(REPOSITORY))

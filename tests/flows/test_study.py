@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,9 @@ from storage.home import Home
 from storage.ledger import Ledger
 from storage.recipes import RawSource, Recipe
 from tests.flows.conftest import Shell
+from tests.helpers.browser import CHROMIUM
 from tests.helpers.footage import film, keep_consent
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None
-)
 METHODS = ("dinet", "memface", "nearest")
 
 
