@@ -28,18 +28,20 @@ def one_thread() -> Iterator[None]:
     import cv2  # here, so that commands that compute nothing start fast
 
     usual = _cores()
-    with _TURN, threadpool_limits(1), _told_to_who_is_imported_now():
+    with _TURN, _told_to_who_is_imported_now():
         torch = sys.modules.get("torch")
+        # Asked before the limit, which torch takes for its own: MKL would be given 1 back for good.
         before = cv2.getNumThreads(), torch.get_num_threads() if torch else 0
-        cv2.setNumThreads(1)
-        if torch:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            cv2.setNumThreads(before[0])
-            if late := sys.modules.get("torch"):
-                late.set_num_threads(before[1] or usual)
+        with threadpool_limits(1):
+            cv2.setNumThreads(1)
+            if torch:
+                torch.set_num_threads(1)
+            try:
+                yield
+            finally:
+                cv2.setNumThreads(before[0])
+                if late := sys.modules.get("torch"):
+                    late.set_num_threads(before[1] or usual)
 
 
 @contextlib.contextmanager

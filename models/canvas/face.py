@@ -97,8 +97,10 @@ def _draw(
 ) -> Tensor:
     """Colours and eyes (B, S, S, 4)."""
     model = _model()
-    heads = model.mean + model.identity @ identity
-    heads = heads + (expression @ model.expression.T).unflatten(1, (-1, 3))
+    # Row by row: a product of several rows differs in its last bits with their number, and a pixel at an edge
+    # would then depend on which frames are drawn together.
+    moved = torch.stack([model.expression @ row for row in expression])
+    heads = model.mean + model.identity @ identity + moved.unflatten(1, (-1, 3))
     turned = rotation(turn)
     flat = projected(heads, turned, translation, camera)
     lit = shade(normals(heads, torch.from_numpy(model.triangles).long()) @ turned.transpose(1, 2), light)

@@ -15,6 +15,7 @@ from models.raster import interpolate, scan, visible
 __all__ = ["Tall", "draw_tall"]
 
 F32 = NDArray[np.float32]
+_GRID = np.float32(1024)  # of a pixel; exact in single precision down to row 16,384
 
 
 class Tall(NamedTuple):
@@ -32,7 +33,8 @@ def draw_tall(points: F32, depth: F32, triangles: NDArray[np.int32], values: F32
     tall = side + 2 * room
     shift = np.arange(count, dtype=np.float32)[:, None] * tall + room
     low, high = np.float32(-room + 1), np.float32(side + room - 1)
-    y = np.clip(points[..., 1], low, high) + shift
+    # On a grid whose points lie a shift further down too: a picture does not depend on those above it.
+    y = np.round(np.clip(points[..., 1], low, high) * _GRID) / _GRID + shift
     where = np.stack([points[..., 0], y], -1).reshape(-1, 2).astype(np.float32)
     every = (triangles[None] + (np.arange(count) * vertices)[:, None, None]).reshape(-1, 3).astype(np.int32)
     found = scan(where, depth.reshape(-1).astype(np.float32), every, count * tall, side)

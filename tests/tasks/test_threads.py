@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,13 @@ def test_one_thread_while_it_lasts_and_as_before_afterwards() -> None:
             assert (cv2.getNumThreads(), torch.get_num_threads()) == (1, 1)
         assert "blas" in {pool["user_api"] for pool in threadpool_info() if pool["num_threads"] == 2}
         assert (cv2.getNumThreads(), torch.get_num_threads()) == (2, 2)
+        assert _mkl() in (None, 2)
+
+
+def _mkl() -> int | None:
+    """How many threads torch's own MKL may use, where it has one: nothing else tells."""
+    told = re.search(r"mkl_get_max_threads\(\) : (\d+)", torch.__config__.parallel_info())
+    return int(told[1]) if told else None
 
 
 LATE = """
