@@ -1,4 +1,4 @@
-# make demo    the whole pipeline on a puppet, and something to look at
+# make demo    the whole pipeline on a puppet, and something to look at; METHODS=all compares all methods
 # make test    all tests
 # make lint    ruff and mypy
 # make bench   the benchmarks, figures on standard output (see BENCHMARKS.md)
@@ -18,7 +18,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 .PHONY: demo test lint bench lock clean
 
 demo: $(READY)
-	@$(BIN)/memdub demo
+	@$(BIN)/memdub demo $(if $(METHODS),--methods $(METHODS))
 
 test: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal $(ARGS)

@@ -1,13 +1,14 @@
 """The demonstration: a puppet speaks, and everything from its footage to a signed dub is made and shown.
 
 Called by the command line. What it says in the dub is nowhere in the footage; the puppet is filmed saying
-it as well, so that the dub can be held against the truth.
+it as well, so that the dub can be held against the truth. Further methods are trained on the same footage,
+and all are evaluated on the seconds of it that none was trained on.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from tasks.puppet import film_puppet, footage_of
 
 if TYPE_CHECKING:
     from flows.dub import Dubbed
+    from flows.evaluate import Evaluated
     from flows.train import Outcome
 
 __all__ = ["PRESETS", "Demonstration", "demo"]
@@ -51,8 +53,13 @@ SENTENCE = replace(
     text="Thank you for visiting. Before you leave, have a look at the map beside the door: "
     "every path you see there goes back to the water.",
 )
-# Steps of the renderer's training: enough for one puppet in one light.
-PRESETS = {"smoke": {}, "cpu": {"steps": 1000}, "gpu": {"steps": 4000}}
+METHOD = "memface"
+PRESETS = ("smoke", "cpu", "gpu")
+# Steps of the longest training of a method, by preset: enough for one puppet in one light.
+_BRIEF = {
+    METHOD: ("renderer", {"cpu": 1000, "gpu": 4000}),
+    "facial": ("picture", {"cpu": 450}),
+}
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class Demonstration:
     seen: dict[str, float]
     tree: Node
     page: Path
+    compared: Evaluated | None = None  # where there are other methods
 
     def as_dict(self) -> dict[str, Any]:
         checkpoints = [{**one.checkpoint.as_dict(), "stage": one.stage} for one in self.trained]
@@ -78,6 +86,7 @@ class Demonstration:
             "seen": self.seen,
             "lineage": self.tree.as_dict(),
             "page": str(self.page),
+            **({} if self.compared is None else self.compared.as_dict()),
         }
 
 
@@ -85,10 +94,18 @@ def demo(
     *,
     home: str | None = None,
     preset: str = "cpu",
+    methods: Sequence[str] = (),
     watch: Watch = no_progress,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Demonstration:
-    """Film, ingest, extract, remember, train, dub, compare, and write a page about it."""
+    """Film, ingest, extract, remember, train, dub, compare, and write a page about it.
+
+    `methods` are shown side by side, beside what is told of the one that dubs.
+    """
+    from tasks.training import require_methods
+
+    if methods:
+        require_methods(methods, "--methods")
     if preset not in PRESETS:
         raise RequestError(f"no preset {preset!r}", where="--preset", do=f"use one of {', '.join(PRESETS)}")
     place = Home(home)
@@ -96,16 +113,19 @@ def demo(
     filmed = puppet(IDENTITY, script, home=home, watch=watch, tell=tell)
     truth = _film_truth(place, watch)
     memory = _prepared(home, watch, tell)
-    trained = _trained(home, preset, watch, tell)
+    trained = _trained(home, METHOD, preset, watch, tell)
     dubbed = _dubbed(home, truth, filmed, preset, watch, tell)
     tree = lineage_of(Ledger(place.objects), dubbed.dub.id)
     from flows.demo_page import Shown, compared, write_page
 
     with watch("watching the dub beside the truth", 1, 1):
         beside = compared(dubbed.path, truth)
-    shown = Shown(filmed, truth, memory, trained, dubbed, tree, beside)
-    page = write_page(place, shown, place.path("out/demo/index.html"))
-    return Demonstration(filmed, truth, memory, trained, dubbed, beside.figures, tree, page)
+    done = _compared(place, methods, preset, watch, tell) if methods else None
+    path = place.path("out/demo/index.html")
+    others = None if done is None else done.write_page(place, path.with_name("methods"))
+    shown = Shown(filmed, truth, memory, trained, dubbed, tree, beside, others)
+    page = write_page(place, shown, path)
+    return Demonstration(filmed, truth, memory, trained, dubbed, beside.figures, tree, page, done)
 
 
 def _film_truth(home: Home, watch: Watch) -> Path:
@@ -125,14 +145,32 @@ def _prepared(home: str | None, watch: Watch, tell: Callable[[str], None]) -> Ar
         return remember(IDENTITY, home=home).memory
 
 
-def _trained(home: str | None, preset: str, watch: Watch, tell: Callable[[str], None]) -> list[Outcome]:
+def _trained(
+    home: str | None, method: str, preset: str, watch: Watch, tell: Callable[[str], None]
+) -> list[Outcome]:
+    """All stages of a method that a dub needs, one of them more briefly than usual."""
     from flows.train import train
-    from tasks.training import TrainOptions
+    from tasks.training import TrainOptions, method_of
 
-    listens = TrainOptions("memface", preset, stage="expression")
-    draws = TrainOptions("memface", preset, stage="renderer", plan=PRESETS[preset])
-    made = [train(IDENTITY, options, home=home, watch=watch, tell=tell) for options in (listens, draws)]
-    return [outcome for one in made for outcome in one.outcomes]
+    made, config = method_of(TrainOptions(method, preset))
+    long, steps = _BRIEF.get(method, ("", {}))
+    outcomes: list[Outcome] = []
+    for stage in made.stages(config):
+        if stage.personal and not stage.optional:
+            plan = {"steps": steps[preset]} if stage.name == long and preset in steps else {}
+            options = TrainOptions(method, preset, stage=stage.name, plan=plan)
+            outcomes += train(IDENTITY, options, home=home, watch=watch, tell=tell).outcomes
+    return outcomes
+
+
+def _compared(
+    home: Home, methods: Sequence[str], preset: str, watch: Watch, tell: Callable[[str], None]
+) -> Evaluated:
+    from flows.evaluate import evaluate
+
+    for method in methods:
+        _trained(home.url, method, preset, watch, tell)
+    return evaluate(IDENTITY, methods=methods, preset=preset, home=home.url, watch=watch, tell=tell)
 
 
 def _dubbed(
@@ -148,5 +186,5 @@ def _dubbed(
 
     place = Home(home).path("out/demo/dub.mp4")
     place.parent.mkdir(parents=True, exist_ok=True)
-    options = DubOptions("memface", preset, template=filmed.clip.id)
+    options = DubOptions(METHOD, preset, template=filmed.clip.id)
     return dub(IDENTITY, truth, place, options=options, home=home, watch=watch, tell=tell)

@@ -6,7 +6,7 @@ Private to `flows.demo`.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,7 @@ class Shown:
     dubbed: Dubbed
     tree: Node
     compared: Compared
+    methods: Path | None = None  # the page of all of them
 
 
 def compared(dub: Path, truth: Path) -> Compared:
@@ -117,6 +118,7 @@ def _page(home: Home, shown: Shown, folder: Path) -> str:
         "Nobody is shown: this person, the voice and every movement are made by memdub. " + told,
         [
             section("A sentence that was never filmed", beside(*players)),
+            *_others(shown, relative),
             section("Lips and sound", *lips),
             section("What it was learned from", beside(footage, _facts(home, shown)), _MOUTHS),
             section("Training", _trained(shown.trained)),
@@ -124,6 +126,14 @@ def _page(home: Home, shown: Shown, folder: Path) -> str:
             section("Where it came from", f'<div class="scroll">{lineage_svg(shown.tree)}</div>'),
         ],
     )
+
+
+def _others(shown: Shown, relative: Callable[[Path], str]) -> list[str]:
+    if shown.methods is None:
+        return []
+    link = f'<a href="{relative(shown.methods)}">All methods side by side with the truth</a>'
+    text = f"<p>On seconds of the footage that none of them was trained on: {link}.</p>"
+    return [section("Other methods", text)]
 
 
 def _facts(home: Home, shown: Shown) -> str:

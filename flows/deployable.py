@@ -308,7 +308,8 @@ def evaluate(
     identity: str,
     methods: list[Method] | None = None,
     preset: Preset = "cpu",
-    clip: str | None = None,
+    clips: list[str] | None = None,
+    speech: list[Path] | None = None,
     home: str | None = None,
 ) -> str:
     """Hold methods against the truth, on seconds of a person's clip that none of them was trained on.
@@ -317,7 +318,8 @@ def evaluate(
         identity: The person's short name; a consent record must exist.
         methods: The talking-face systems; all if not given.
         preset: smoke for tests, cpu for a laptop, gpu for the paper's sizes.
-        clip: The clip to score on; the longest that has features if not given.
+        clips: The clips to score on, or all; the longest that has features if not given.
+        speech: Files of other speech, of which there is no truth; each clip's own if not given.
         home: Where everything lives: a folder or a URL; MEMDUB_HOME if not given.
     """
     done = persevere(
@@ -325,14 +327,16 @@ def evaluate(
             identity,
             methods=methods or flows.evaluate.METHODS,
             preset=preset,
-            clip=clip,
+            clips=clips or (),
+            speech=speech or (),
             home=home,
             watch=shown.watching,
             tell=shown.note,
         )
     )
-    shown.note(done.line())
-    shown.table(f"scores {identity}", done.rows(), f"{done.told['clip']}, {done.told['why']}")
+    for line in done.lines():
+        shown.note(line)
+    shown.table(f"scores {identity}", done.rows(), "; ".join(done.lines()))
     shown.evaluated(identity, done, home)
     return done.evaluation.id
 

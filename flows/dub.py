@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tasks.audio_backends import AudioBackend
     from tasks.dubbing.stage import DubOptions, Job
 
-__all__ = ["Dubbed", "Planned", "before", "dub", "dub_within", "plan", "require", "told_of"]
+__all__ = ["Dubbed", "Planned", "before", "dub", "dub_within", "plan", "require"]
 
 # The stages before a dub, and what a person must have agreed to for each.
 _PURPOSES: dict[str, consent.Purpose] = {"extract": "ingest", "remember": "train", "train": "train"}
@@ -128,7 +128,7 @@ def dub(
     tell: Callable[[str], None] = lambda line: None,
 ) -> Dubbed:
     """Have this person say what the sound file says; `where` is the Prefect work pool that trains first."""
-    from tasks.dubbing.stage import DubOptions
+    from tasks.dubbing.stage import DubOptions, told_of
 
     options, audio = options or DubOptions(), Path(audio)
     place, known, audio = _looked_at(home, identity, audio, options)
@@ -368,15 +368,6 @@ def _dub(job: Job, workers: int, watch: Watch, tell: Callable[[str], None]) -> A
     with watch(f"dubbing {job.identity}", 1, 1) as progress:
         job = replace(job, workers=workers, step=progress, waiting=waiting)
         return call(make, job, name=f"dub {job.identity}")
-
-
-def told_of(home: Home, made: Artifact) -> dict[str, Any]:
-    """What was noted as it was made: frames, seconds, warnings."""
-    from tasks.dubbing.stage import TOLD
-
-    with fsspec.open(home.uri(f"{made.uri}/{TOLD}"), "rb") as file:
-        told: dict[str, Any] = json.load(file)
-    return told
 
 
 def _checked_out(out: Path, audio: Path) -> Path:

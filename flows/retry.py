@@ -313,7 +313,7 @@ class _Work:
     def _evaluate(self, trial: Trial, asked: Mapping[str, Any]) -> list[Artifact]:
         from flows.evaluate import evaluate
 
-        options = {name: asked[name] for name in ("methods", "preset", "clip") if name in asked}
+        options = {name: asked[name] for name in ("methods", "preset", "clips", "speech") if name in asked}
         return [evaluate(str(trial.identity), **options, **self._told()).evaluation]
 
 

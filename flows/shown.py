@@ -120,10 +120,10 @@ def evaluated(identity: str, done: Evaluated, home: str | None) -> None:
     from tasks.watching import smaller
 
     with _unimportant("the mouths"):
-        rows = ["the truth", *done.told["methods"]]
+        rows = [*([] if done.driven else ["the truth"]), *done.told["methods"]]
         about = f"Mouths of {identity}, from above: {', '.join(rows)}"
         picture = _inline("jpeg", smaller(done.picture(Home(home)), _SHEET_WIDTH))
-        notes = [f"- {_text(line)}" for line in (f"scored: {done.told['why']}", *done.told["notes"])]
+        notes = [f"- {_text(line)}" for line in (*done.lines(), *done.told["notes"])]
         text = [f"# {_text(about)}", f"![mouths]({picture})", "\n".join(notes), f"`{done.sheet}`"]
         markdown(f"mouths {identity}", "\n\n".join(text), about)
 

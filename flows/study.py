@@ -131,12 +131,20 @@ def _films(ledger: Ledger, names: Sequence[str], truth: bool) -> Iterator[tuple[
         if one.kind != "evaluation":
             do = 'see: memdub query "select dub, method, template_name, speech_name from dubs"'
             raise RequestError("neither a dub nor an evaluation", where=one.id, do=do)
-        recipe = _recipe(one)
-        dubs = [_artifact(ledger, recipe["inputs"][method]) for method in recipe["parameters"]["methods"]]
-        for dub in dubs:
-            yield _item(dub), dub
-        if truth:
-            yield _item(dubs[0]), _artifact(ledger, recipe["inputs"]["truth"])
+        for named, true in _takes(_recipe(one)):
+            dubs = [_artifact(ledger, dub) for dub in named]
+            for dub in dubs:
+                yield _item(dub), dub
+            if truth and true is not None:
+                yield _item(dubs[0]), _artifact(ledger, true)
+
+
+def _takes(recipe: Mapping[str, Any]) -> Iterator[tuple[list[str], str | None]]:
+    """The dubs of each take of an evaluation, and its truth, where it has one."""
+    inputs, methods = recipe["inputs"], recipe["parameters"]["methods"]
+    for number in range(1, len(recipe["parameters"]["takes"]) + 1):
+        nth = f" {number}" if number > 1 else ""
+        yield [inputs[f"{method}{nth}"] for method in methods], inputs.get(f"truth{nth}")
 
 
 def _artifact(ledger: Ledger, name: str) -> Artifact:

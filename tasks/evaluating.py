@@ -1,57 +1,75 @@
-"""The stage `evaluate`: dubs of a clip over itself, held against that clip where no training saw it.
+"""The stage `evaluate`: dubs of a person's clips, held against those clips where no training saw them.
 
-    artifact = evaluate(Job(home, "anna", material, trials, scored(home, material, trials)))
+    artifact = evaluate(Job(home, "anna", takes, judges))
 
 Which frames count, and what is said over them, is `tasks.trials`; how films are watched, `tasks.judged`. What
-is kept: every figure of every method with its bounds, in JSON and in the ledger's `metrics`. Called by
-`flows.evaluate`.
+is kept: every figure of every method with its bounds, in JSON and in the ledger's `metrics`; the scored
+seconds as films, and pictures. Called by `flows.evaluate`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from storage import consent
 from storage.artifacts import Artifact, Made, produce
 from storage.home import Home
-from storage.recipes import Recipe
+from storage.recipes import Recipe, hash_file
+from tasks.in_sync import PUBLIC
 from tasks.judged import TRUTH, judged
-from tasks.material import Material
-from tasks.trials import WRONG_S, Scored, Trial, recipe_told
+from tasks.judging.judges import EMBEDDING, LPIPS, Judges
+from tasks.trials import WRONG_S, Take, recipe_told
 
-__all__ = ["SCORES", "Job", "evaluate", "recipe_of"]
+__all__ = ["TOLD", "Job", "evaluate", "recipe_of"]
 
 # Risen when the same dubs get other scores.
-VERSION = 4
-SCORES = "scores.json"
+VERSION = 5
+TOLD = "evaluation.json"
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One evaluation, with everything that it is made from."""
+    """One evaluation, with everything that it is made from. Takes are all of one kind: with a truth, or
+    without."""
 
     home: Home
     identity: str
-    material: Material
-    trials: Sequence[Trial]
-    scored: Scored
+    takes: Sequence[Take]
+    judges: Judges = field(default_factory=Judges)
     step: Callable[[int, int], None] | None = None  # films watched, of how many
     waiting: Callable[[str], None] | None = None
 
 
 def recipe_of(job: Job) -> Recipe:
     """What the evaluation is made of, and so what it is called."""
-    told = job.scored
-    inputs = {"truth": job.material.clip.id}
-    for one in job.trials:
-        inputs |= {one.method: one.own.id, f"{one.method}, wrong sound": one.wrong.id}
-    methods = [one.method for one in job.trials]
-    parameters = {"frames": [told.start, told.stop], "split": told.split, "methods": methods}
+    inputs: dict[str, str] = {}
+    for number, take in enumerate(job.takes, 1):
+        inputs |= {f"{role} {number}" if number > 1 else role: one for role, one in _inputs(take)}
+    parameters = {
+        "takes": [[one.scored.start, one.scored.stop, one.scored.split] for one in job.takes],
+        "methods": [one.method for one in job.takes[0].trials],
+        "weights": _weights(),
+    }
     return Recipe("evaluation", "evaluate", VERSION, parameters, inputs)
+
+
+def _inputs(take: Take) -> Iterator[tuple[str, str]]:
+    yield (TRUTH if take.sound is None else "template"), take.material.clip.id
+    for one in take.trials:
+        yield one.method, one.own.id
+        if one.wrong is not None:
+            yield f"{one.method}, wrong sound", one.wrong.id
+
+
+def _weights(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The user's own networks, by content: without them less is told."""
+    named = {name: environ.get(name) for name in (PUBLIC, LPIPS, EMBEDDING)}
+    return {name: hash_file(Path(path)) for name, path in named.items() if path}
 
 
 def evaluate(job: Job) -> Artifact:
@@ -60,46 +78,36 @@ def evaluate(job: Job) -> Artifact:
     recipe = recipe_of(job)
 
     def make(workspace: Path) -> Made:
-        found = judged(job.home, job.material, job.trials, job.scored, workspace, job.step)
-        (workspace / SCORES).write_text(json.dumps(_told(job, found), indent=1))
-        return Made(metrics=_metrics(job, recipe.id, found), lineage=_heard(job))
+        found = judged(job.home, job.takes, job.judges, workspace, job.step)
+        told = {"identity": job.identity, **found}
+        (workspace / TOLD).write_text(json.dumps(told, indent=1))
+        return Made(metrics=_metrics(job, recipe.id, found), lineage=[*_heard(job), *_cut(workspace, found)])
 
     return produce(job.home, recipe, make, identity=job.identity, waiting=job.waiting)
 
 
-def _heard(job: Job) -> list[dict[str, Any]]:
+def _heard(job: Job) -> Iterator[dict[str, Any]]:
     """Where the sounds came from that the dubs have as speech."""
-    clip, one = job.material.clip.id, job.trials[0]
-    return [
-        {"child": f"sha256:{sha256}", "parent": clip, "role": role, "parent_name": None}
-        for dub, role in ((one.own, "its sound"), (one.wrong, f"its sound, {WRONG_S} s late"))
-        for _, sha256 in recipe_told(dub)["raw"]
-    ]
+    for take in job.takes:
+        clip, one = take.material.clip.id, take.trials[0]
+        if one.wrong is None:
+            continue
+        for dub, role in ((one.own, "its sound"), (one.wrong, f"its sound, {WRONG_S} s late")):
+            for _, sha256 in recipe_told(dub)["raw"]:
+                yield {"child": f"sha256:{sha256}", "parent": clip, "role": role, "parent_name": None}
 
 
-def _told(job: Job, found: dict[str, Any]) -> dict[str, Any]:
-    told, rate = job.scored, job.material.rate
-    methods = {
-        one.method: {"dub": one.own.id, "dub_wrong_sound": one.wrong.id, **found["methods"][one.method]}
-        for one in job.trials
-    }
-    return {
-        "clip": job.material.clip.id,
-        "identity": job.identity,
-        "frames": [told.start, told.stop],
-        "seconds": (told.stop - told.start) / rate,
-        "rate": rate,
-        "split": told.split,
-        "why": told.why,
-        "notes": list(told.notes),
-        **found,
-        "methods": methods,
-    }
+def _cut(workspace: Path, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Films that leave the stores with a page: wherever a copy turns up, the ledger knows what it is."""
+    for take in found["takes"]:
+        for one in take["methods"].values():
+            film = f"sha256:{hash_file(workspace / one['film'])}"
+            yield {"child": film, "parent": one["dub"], "role": "cut from it", "parent_name": None}
 
 
-def _metrics(job: Job, recipe: str, found: dict[str, Any]) -> list[dict[str, Any]]:
-    named = {"artifact": recipe, "identity": job.identity, "split": job.scored.split}
-    everybody = {**found["methods"], TRUTH: found[TRUTH]}
+def _metrics(job: Job, recipe: str, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    named = {"artifact": recipe, "identity": job.identity, "split": found["split"]}
+    everybody = {**found["methods"], **({TRUTH: found[TRUTH]} if found[TRUTH] else {})}
     return [
         {**named, "metric": name, "method": method, "value": one["mean"], **_bounds(one)}
         for method, told in everybody.items()

@@ -2,6 +2,9 @@
 
     own, wrong = sounds_of(home, material, folder)       # what each method is asked to say over the clip
     told = scored(home, material, trials)                # which frames count, and what speaks against them
+    take = Take(material, trials, told)
+
+A clip may also be dubbed with other speech: then there is no truth, and every frame counts.
 
 Frames count that none of the dubs' checkpoints was trained on: a dub's recipe names its checkpoints, and
 theirs say what they held back. A memory may know those frames all the same, which is counted and said; so do
@@ -30,18 +33,30 @@ from tasks.material import Cut, Material
 from tasks.measuring import RATE, earlier, in_step, write_sound
 from tasks.remember import open_memory
 
-__all__ = ["WRONG_S", "Scored", "Trial", "recipe_told", "scored", "sounds_of", "unshown"]
+__all__ = [
+    "DRIVEN",
+    "WRONG_S",
+    "Scored",
+    "Take",
+    "Trial",
+    "driven",
+    "recipe_told",
+    "scored",
+    "sounds_of",
+    "unshown",
+]
 
 WRONG_S = 2
+DRIVEN = "driven"
 _FEW_S = 5.0
 
 
 class Trial(NamedTuple):
-    """A method's dubs of the clip: with the clip's own sound, and with a wrong one."""
+    """A method's dubs of the clip: with the sound that is asked for, and with a wrong one."""
 
     method: str
     own: Artifact
-    wrong: Artifact
+    wrong: Artifact | None = None  # where there is no truth, none is wrong
 
 
 class Scored(NamedTuple):
@@ -52,6 +67,15 @@ class Scored(NamedTuple):
     split: str  # as the ledger's `metrics` have it
     why: str
     notes: tuple[str, ...] = ()
+
+
+class Take(NamedTuple):
+    """A clip, dubbed by each method over itself; or with other speech, of which there is no truth."""
+
+    material: Material
+    trials: Sequence[Trial]
+    scored: Scored
+    sound: str | None = None  # the name of that speech
 
 
 def sounds_of(home: Home, material: Material, folder: Path) -> tuple[Path, Path]:
@@ -81,9 +105,19 @@ def scored(home: Home, material: Material, trials: Sequence[Trial]) -> Scored:
     if stop - start < 2:
         raise RequestError("too short to be scored", where=material.clip.id, do="name a longer one by --clip")
     notes = [_remembered(home, one, material.clip.id, range(start, stop)) for one in trials]
-    if (seconds := (stop - start) / rate) < _FEW_S:
-        notes.append(f"{seconds:.1f} s are few: scores of less than {_FEW_S:.0f} s wander")
+    notes += _few((stop - start) / rate)
     return Scored(start, stop, split, why, tuple(filter(None, notes)))
+
+
+def driven(material: Material, frames: int) -> Scored:
+    """So many frames of other speech over this clip: all of them."""
+    why = "all of it: nobody knows how it would have looked"
+    return Scored(0, frames, DRIVEN, why, tuple(_few(frames / material.rate)))
+
+
+def _few(seconds: float) -> list[str]:
+    few = f"{seconds:.1f} s are few: scores of less than {_FEW_S:.0f} s wander"
+    return [few] if seconds < _FEW_S else []
 
 
 def _held_out(home: Home, dub: Artifact, clip: str, frames: int) -> Iterator[float | None]:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 
 from models.methods import Drawn, Speaker
@@ -46,7 +47,7 @@ from tasks.extract import video_of
 from tasks.manifest import Claim, Ingredient, sign
 from tasks.threads import one_thread
 
-__all__ = ["FILM", "POSES", "TOLD", "DubOptions", "Job", "dub", "recipe_of"]
+__all__ = ["FILM", "POSES", "DubOptions", "Job", "dub", "recipe_of", "told_of"]
 
 # Risen when the same recipe gives another film.
 VERSION = 2
@@ -146,6 +147,13 @@ def dub(job: Job) -> Artifact:
     )
 
 
+def told_of(home: Home, made: Artifact) -> dict[str, Any]:
+    """What was noted as it was made: frames, seconds, warnings, memory."""
+    with fsspec.open(home.uri(f"{made.uri}/{TOLD}"), "rb") as file:
+        told: dict[str, Any] = json.load(file)
+    return told
+
+
 def _made(recipe: str, identity: str, workspace: Path) -> Made:
     told = json.loads((workspace / TOLD).read_text())
     metrics = [
@@ -177,6 +185,7 @@ def _make(job: Job, recipe: Recipe, workspace: Path) -> None:
         film = workspace / "joined.mp4"
         with job.clock("join"):
             _join(job, pieces, video, film)
+    told["figures"]["dub_peak_mib"] = job.clock.peak / 2**20
     (workspace / TOLD).write_text(json.dumps(told, indent=1))
     with job.clock("sign"):
         sign(film, workspace / FILM, _claim(job, recipe), credentials)

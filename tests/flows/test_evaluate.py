@@ -18,16 +18,18 @@ from models import methods
 from storage.errors import MediaError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger, lineage_of
+from storage.media import probe
 from storage.runs import record_failure, run
 from tasks.dubbing.stage import DubOptions
-from tasks.evaluating import SCORES
+from tasks.evaluating import TOLD
 from tasks.film import Script
 from tasks.film import film as film_puppet
 from tasks.judged import SHEET
 from tests.flows.conftest import Shell, everything_in
 from tests.helpers import painted
 from tests.helpers.footage import film, keep_consent
-from tests.helpers.material_home import FRAMES, SCOPE, material_home
+from tests.helpers.material_home import FRAMES, SCOPE, features_in, material_home
+from tests.helpers.painted import wav
 
 SMOKE = ("--preset", "smoke")
 
@@ -63,7 +65,8 @@ def test_methods_are_scored_where_nothing_was_trained(
     assert memdub("evaluate", "anna", *SMOKE, "--json") == 0, memdub.err
     [made] = json.loads(memdub.out)["evaluations"]
     frames = table(puppet, "clips")[0]["frames"]
-    assert made["frames"] == [round(0.8 * frames), frames]
+    [take] = made["takes"]
+    assert take["frames"] == [round(0.8 * frames), frames]
     assert (made["split"], made["reused"]) == ("held_out", False)
     assert list(made["methods"]) == ["nearest", "memface"]
     for name, found in made["methods"].items():
@@ -75,24 +78,34 @@ def test_methods_are_scored_where_nothing_was_trained(
         assert 0.1 < figures["sharpness"] < 5
         assert figures["seen"] > 0.9
         assert figures["seconds"] > 0
+        assert 50 < figures["memory"] < 20_000
+        assert 0 < figures["pose_speed"] < 200
         assert found["figures"]["psnr"]["count"] == frames - round(0.8 * frames)
-        assert found["dub"] != found["dub_wrong_sound"]
+        assert take["methods"][name]["dub"] != take["methods"][name]["dub_wrong_sound"]
     assert {(one["a"], one["b"]) for one in made["pairs"]} == {("nearest", "memface")}
     assert {one["figure"] for one in made["pairs"]} >= {"psnr", "lmd", "opening"}
-    assert len(made["curves"]["truth"]) == len(made["curves"]["memface"]) == frames - round(0.8 * frames)
-    assert {one["method"] for one in made["worst"]} == {"nearest", "memface"}
+    curves = take["curves"]
+    assert len(curves["truth"]) == len(curves["memface"]) == frames - round(0.8 * frames)
+    assert {one["method"] for one in take["worst"]} == {"nearest", "memface"}
+    assert {one["method"] for one in made["published"]} == {"memface"}
     assert sum("its memory holds mouths of these seconds too" in line for line in made["notes"]) == 2
     _check_ledger(puppet, made)
+    _check_films(puppet, made, frames - round(0.8 * frames), memdub)
     sheet = cv2.imdecode(np.fromfile(made["sheet"], np.uint8), cv2.IMREAD_COLOR)
     assert sheet.shape == (3 * 120, 12 * 120, 3)
     assert not (puppet / "out").exists(), "films of an evaluation stay in the stores"
     assert not list((puppet / ".work").iterdir()), "somebody's speech stays behind"
 
-    assert memdub("evaluate", "anna", *SMOKE, "--clip", made["clip"][:12]) == 0, memdub.err
-    assert memdub.out.startswith(f"{made['id']}  {made['clip']}, its last ")
+    page = puppet.parent / "page"
+    again = ("--clip", take["clip"][:12], "--html", page)
+    assert memdub("evaluate", "anna", *SMOKE, *again) == 0, memdub.err
+    assert memdub.out.startswith(f"{made['id']}  {take['clip']}, its last ")
     assert "already there" in memdub.out
     assert [line.split()[0] for line in memdub.out.splitlines()[1:4]] == ["method", "nearest", "memface"]
     assert made["sheet"] in memdub.out
+    assert str(page / "index.html") in memdub.err
+    kept = {path.name for path in page.iterdir()} - {"index.html", "evaluation.json"}
+    assert kept == {path.name for path in (puppet / made["uri"]).iterdir()} - {TOLD, SHEET, "manifest.json"}
     last = table(puppet, "runs")[-1]
     assert (last["flow"], len(last["made"]), len(last["reused"])) == ("evaluate", 0, 5)
 
@@ -122,19 +135,57 @@ def _check_ledger(puppet: Path, made: dict[str, Any]) -> None:
                 **{name: wanted[name] for name in ("low", "high", "count")},
             }
     assert not told
+    [take] = made["takes"]
     tree = lineage_of(Ledger(Home(puppet).objects), made["id"])
-    dubs = {role: one["dub"] for role, one in made["methods"].items()}
-    wrong = {f"{role}, wrong sound": one["dub_wrong_sound"] for role, one in made["methods"].items()}
-    assert {child.role: child.id for child in tree.children} == {"truth": made["clip"], **dubs, **wrong}
+    dubs = {role: one["dub"] for role, one in take["methods"].items()}
+    wrong = {f"{role}, wrong sound": one["dub_wrong_sound"] for role, one in take["methods"].items()}
+    assert {child.role: child.id for child in tree.children} == {"truth": take["clip"], **dubs, **wrong}
     [speech] = [one for child in tree.children[1:2] for one in child.children if one.role == "speech"]
-    assert [(one.role, one.id) for one in speech.children] == [("its sound", made["clip"])]
-    worst = {one["picture"] for one in made["worst"]}
-    assert {path.name for path in (puppet / made["uri"]).iterdir()} == {
-        SCORES,
-        SHEET,
-        "manifest.json",
-        *worst,
-    }
+    assert [(one.role, one.id) for one in speech.children] == [("its sound", take["clip"])]
+    shown = {one["picture"] for one in take["worst"]} | {one["film"] for one in take["methods"].values()}
+    there = {path.name for path in (puppet / made["uri"]).iterdir()}
+    assert there == {TOLD, SHEET, "manifest.json", take["truth"]["film"], *shown}
+
+
+def _check_films(puppet: Path, made: dict[str, Any], frames: int, memdub: Shell) -> None:
+    """They are as long as what was scored, and those of dubs say what they are."""
+    [take] = made["takes"]
+    for one in (take["truth"], *take["methods"].values()):
+        video = probe(puppet / made["uri"] / one["film"]).video
+        assert video is not None
+        assert video.slots == frames
+    for one in take["methods"].values():
+        assert memdub("verify", puppet / made["uri"] / one["film"], "--json") == 0, memdub.err
+        [told] = json.loads(memdub.out)["files"]
+        assert (told["manifest"]["made_by_model"], told["artifact"]["id"]) == (True, one["dub"])
+    assert memdub("verify", puppet / made["uri"] / take["truth"]["film"]) == 1
+    assert "carries no manifest" in memdub.err
+
+
+def test_other_speech_has_no_truth(puppet: Path, memdub: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMDUB_HOME", str(puppet))
+    speech = [wav(puppet.parent / "one.wav", 1.6), wav(puppet.parent / "two.wav", 2.4)]
+    asked = ("evaluate", "anna", "--methods", "nearest", "--speech", speech[0], "--speech", speech[1])
+    assert memdub(*asked, "--json") == 0, memdub.err
+    [made] = json.loads(memdub.out)["evaluations"]
+    assert [(one["sound"], one["frames"]) for one in made["takes"]] == [
+        ("one.wav", [0, 40]),
+        ("two.wav", [0, 60]),
+    ]
+    assert (made["split"], made["truth"], made["published"]) == ("driven", None, [])
+    figures = made["methods"]["nearest"]["figures"]
+    assert {"shake", "leakage", "sync_c", "offset", "seen"} <= figures.keys()
+    assert not {"psnr", "ssim", "lmd", "opening", "jitter"} & figures.keys()
+    assert figures["shake"]["count"] <= 100
+    assert "truth" not in made["takes"][0]["curves"]
+    assert {row["split"] for row in table(puppet, "metrics") if row["artifact"] == made["id"]} == {"driven"}
+    assert memdub(*asked) == 0
+    assert memdub.out.splitlines()[0].endswith(
+        " says one.wav, all of it: nobody knows how it would have looked: already there"
+    )
+    assert memdub("evaluate", "anna", "--speech", puppet / "nothing.wav") == 2
+    assert memdub.err.count("\n") == 1
+    assert "nothing.wav" in memdub.err
 
 
 def test_without_a_face_nothing_is_known_and_that_is_said(person: Home, memdub: Shell) -> None:
@@ -147,14 +198,14 @@ def test_without_a_face_nothing_is_known_and_that_is_said(person: Home, memdub: 
         record_failure(ledger, this, stage="extract", subject=faceless, error=error, identity="anna")
     assert memdub("evaluate", "anna", "--methods", painted.NAME, "--json") == 0, memdub.err
     [made] = json.loads(memdub.out)["evaluations"]
-    assert made["frames"] == [round(0.8 * FRAMES), FRAMES]
+    assert made["takes"][0]["frames"] == [round(0.8 * FRAMES), FRAMES]
     figures = made["methods"][painted.NAME]["figures"]
     assert figures["seen"]["mean"] == 0
     assert {figures[name]["mean"] for name in ("opening", "lmd", "psnr", "ssim", "jitter")} == {None}
-    assert made["worst"] == []
+    assert made["takes"][0]["worst"] == []
     rows = [row for row in table(person.path("."), "metrics") if row["artifact"] == made["id"]]
     # What is told of one film alone may be there: noise is taken for a face now and then.
-    alone = {"leakage", "blink_rate", "blink_length"}
+    alone = {"leakage", "blink_rate", "blink_length", "pose_spread", "pose_speed", "memory"}
     assert {row["metric"] for row in rows if row["value"] is not None} - alone == {"seen", "seconds"}
     assert memdub("evaluate", "anna", "--methods", painted.NAME) == 0
     assert memdub.out.splitlines()[2].split() == [painted.NAME, *"-------", "0.000"]
@@ -194,13 +245,11 @@ def test_a_clip_without_sound_has_nothing_to_say(tmp_path: Path, memdub: Shell) 
 def test_what_failed_is_tried_again_as_it_was_asked_for(
     person: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {"identity": "anna", "methods": ["nearest"], "preset": "smoke", "clip": None}
+    asked = {"identity": "anna", "methods": ["nearest"], "preset": "smoke", "clips": ["3a"], "speech": []}
     calls: list[dict[str, Any]] = []
 
     def again(identity: str, **options: Any) -> Any:
-        calls.append(
-            {"identity": identity, **{name: options[name] for name in ("methods", "preset", "clip")}}
-        )
+        calls.append({"identity": identity, **{name: options[name] for name in asked if name in options}})
         raise WorkError("once more")
 
     ledger = Ledger(person.objects)
@@ -210,3 +259,24 @@ def test_what_failed_is_tried_again_as_it_was_asked_for(
     monkeypatch.setattr(flow, "evaluate", again)
     assert [trial.became for trial in retry(home=person.url).trials] == ["failed"]
     assert calls == [asked]
+
+
+def test_several_clips_are_pooled(person: Home, memdub: Shell) -> None:
+    other = film(person.path(".").parent / "other.mp4", seconds=FRAMES / 25, size=(160, 120), seed=3)
+    features_in(person, ingest([other], "anna", home=person.url).clips[0], FRAMES, 25, {})
+    assert memdub("evaluate", "anna", "--methods", painted.NAME, "--clip", "all", "--json") == 0, memdub.err
+    [made] = json.loads(memdub.out)["evaluations"]
+    assert len({one["clip"] for one in made["takes"]}) == len(made["takes"]) == 2
+    assert made["seconds"] == pytest.approx(2 * 0.2 * FRAMES / 25)
+    assert {one["truth"]["film"] for one in made["takes"]} == {"1-truth.mp4", "2-truth.mp4"}
+    assert all(line.startswith("clip-") for line in made["notes"])
+    recipe = json.loads(
+        next(r["recipe"] for r in table(person.path("."), "artifacts") if r["id"] == made["id"])
+    )
+    second = made["takes"][1]
+    assert recipe["inputs"]["truth 2"] == second["clip"]
+    assert recipe["inputs"][f"{painted.NAME} 2"] == second["methods"][painted.NAME]["dub"]
+    one, two = (take["clip"] for take in made["takes"])
+    speech = wav(person.path(".").parent / "a.wav", 1.6)
+    assert memdub("evaluate", "anna", "--clip", one, "--clip", two, "--speech", speech) == 2
+    assert "speech goes over one clip" in memdub.err

@@ -46,10 +46,9 @@ def dub(home: Home, method: str, speech: str, *, preset: str = "cpu", content: b
 def evaluation(home: Home, speech: str = "a") -> str:
     dubs = {method: dub(home, method, speech) for method in METHODS}
     clip = made(home, Recipe("clip", "ingest", 2, {}), "clip.mp4", b"the true film")
-    inputs = {"truth": clip, **dubs}
-    return made(
-        home, Recipe("evaluation", "evaluate", 3, {"methods": list(METHODS)}, inputs), "scores", b"{}"
-    )
+    told = {"methods": list(METHODS), "takes": [[0, 50, "held_out"]]}
+    recipe = Recipe("evaluation", "evaluate", 5, told, {"truth": clip, **dubs})
+    return made(home, recipe, "evaluation.json", b"{}")
 
 
 def study(memdub: Shell, root: Path, *words: object) -> tuple[Path, dict[str, Any]]:

@@ -2,10 +2,10 @@
 --
 -- identity    varchar                   who is seen
 -- evaluation  varchar                   artifact id of the evaluation
--- clip        varchar                   the truth that the dubs were held against
+-- clip        varchar                   that was dubbed over, and is the truth unless driven; of several, the first
 -- method      varchar                   which system
--- dub         varchar                   its dub of that clip
--- split       varchar                   held_out: no network was trained on these seconds; all
+-- dub         varchar                   its dub of that clip, with the right sound
+-- split       varchar                   held_out: no network was trained on these seconds; all; driven: by other speech, without a truth
 -- figure      varchar                   what was measured
 -- value       double                    null where it cannot be told
 -- low         double                    lower end of its interval, where there is one
@@ -48,5 +48,5 @@ select
     a.started
 from told t
 join artifacts a on a.id = t.artifact
-left join inputs truth on truth.child = t.artifact and truth.role = 'truth'
+left join inputs truth on truth.child = t.artifact and truth.role in ('truth', 'template')
 left join inputs dub on dub.child = t.artifact and dub.role = t.method;

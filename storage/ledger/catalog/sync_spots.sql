@@ -52,7 +52,8 @@ figures as (
         dub,
         arg_max(clip, started) as clip,
         arg_max(method, started) as method,
-        arg_max(value, started) filter (figure = 'late_frames') as late_frames,
+        -- Sound that is late is lips that are early.
+        arg_max(if(figure = 'offset', -value, value), started) filter (figure in ('late_frames', 'offset')) as late_frames,
         arg_max(value, started) filter (figure = 'opening') as opening,
         arg_max(value, started) filter (figure = 'sync_c') as sync_c
     from evaluations
