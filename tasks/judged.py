@@ -70,12 +70,12 @@ def judged(
             curves[one.method] = _curve(made.gaps)
             worst += _worst(one.method, found["lmd"], own, truth, true, workspace)
         (workspace / SHEET).write_bytes(mouth_sheet(rows))
-    methods = {name: summaries(own, rate) | _whole(rest[name]) for name, own in frames.items()}
+    methods = {name: summaries([(own, rate)]) | _whole(rest[name]) for name, own in frames.items()}
     return {
         "figures": about({name for one in methods.values() for name in one}),
         "methods": {name: {"figures": one} for name, one in methods.items()},
-        TRUTH: {"figures": summaries(own_figures(true, voice > _SPEAKS), rate)},
-        "pairs": pairs(frames, rate),
+        TRUTH: {"figures": summaries([(own_figures(true, voice > _SPEAKS), rate)])},
+        "pairs": pairs({name: [(own, rate)] for name, own in frames.items()}),
         "curves": curves,
         "worst": worst,
     }
