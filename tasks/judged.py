@@ -18,7 +18,7 @@ from tasks._looker import Looker
 from tasks._one_take import TRUTH, Found, films_watched, watched_take
 from tasks.judging.judges import Judges
 from tasks.judging.published import published
-from tasks.judging.told import about, pairs, summaries
+from tasks.judging.told import Frames, about, pairs, summaries
 from tasks.team import open_team
 from tasks.trials import DRIVEN, Take
 from tasks.watching import mouth_sheet
@@ -59,7 +59,7 @@ def _pooled(takes: Sequence[Take], found: Sequence[Found]) -> dict[str, Any]:
         "figures": about({name for one in methods.values() for name in one}),
         "methods": {name: {"figures": one} for name, one in methods.items()},
         TRUTH: {"figures": summaries(truth)} if truth else None,
-        "pairs": pairs([(one.frames, one.rate) for one in found]),
+        "pairs": pairs({name: _takes(found, name) for name in methods}),
         "takes": [one.told for one in found],
         "published": [] if driven else published(list(methods)),
     }
@@ -67,8 +67,11 @@ def _pooled(takes: Sequence[Take], found: Sequence[Found]) -> dict[str, Any]:
 
 def _figures(found: Sequence[Found], method: str) -> dict[str, dict[str, float | int | None]]:
     """Means with bounds; and what is told of whole films, which has none."""
-    own = summaries([(one.frames[method], one.rate) for one in found])
-    return own | _whole([(one.whole[method], one.told["seconds"]) for one in found])
+    return summaries(_takes(found, method)) | _whole([(one.whole[method], one.told["seconds"]) for one in found])
+
+
+def _takes(found: Sequence[Found], method: str) -> list[tuple[Frames, float]]:
+    return [(one.frames[method], one.rate) for one in found]
 
 
 def _whole(told: Sequence[tuple[Mapping[str, float | None], float]]) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,8 @@
     pictures   likeness of crops, frame by frame          lips        distances and motion of the lips
     manners    blinks, and how a head moves               figures     all of these, with what each is called
     crops      the same crops of two films, judged        intervals   means with bounds, and paired tests
-                                                          resampling  blocks of frames, drawn again
+    told       what is said of several takes              resampling  blocks of frames, drawn again
+    nearness   how far off figures near 1 are
 
 All but `crops` is arrays in, arrays out: nothing is read, and torch is not needed. Called by
 `tasks.evaluating`, by pages, and by benchmarks.

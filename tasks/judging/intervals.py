@@ -47,6 +47,7 @@ class Paired(NamedTuple):
     low: float
     high: float
     p: float  # of so large a difference, either way, if both were the same
+    least: float  # the smallest p that so many blocks can give, whatever is seen in them
 
 
 def windows_of(count: int, rate: float, seconds: float = WINDOW_S) -> NDArray[np.int64]:
@@ -76,7 +77,14 @@ def paired(a: F64, b: F64, blocks: NDArray[Any], clips: NDArray[Any] | None = No
     """
     found = summary(a - b, blocks, clips, seed=seed)
     sums = blocks_of(a - b, blocks, np.zeros(len(a)) if clips is None else clips).sums
-    return Paired(found.mean, found.low, found.high, _p(sums, seed))
+    return Paired(found.mean, found.low, found.high, _p(sums, seed), _least(len(sums)))
+
+
+def _least(blocks: int) -> float:
+    """All swapped, and none: two of all ways. Where ways are drawn, none of them need be as far."""
+    if not blocks:
+        return math.nan
+    return 2.0 ** (1 - blocks) if blocks <= _ALL else 1 / (1 + DRAWS)
 
 
 def _p(sums: F64, seed: int) -> float:

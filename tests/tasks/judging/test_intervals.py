@@ -170,7 +170,7 @@ def test_few_blocks_are_counted_out() -> None:
     assert paired(np.array([1.0, 2.0, -4.0]), b, np.arange(3)).p == 1
     assert paired(a, b, np.zeros(3)).p == 1
     assert paired(np.ones(10), np.zeros(10), np.arange(10)).p == 2 / 2**10
-    assert paired(a, a, np.arange(3)) == Paired(0, 0, 0, 1)
+    assert paired(a, a, np.arange(3)) == Paired(0, 0, 0, 1, 2 / 8)
 
 
 def test_turning_a_pair_round_turns_the_difference() -> None:
@@ -184,7 +184,16 @@ def test_turning_a_pair_round_turns_the_difference() -> None:
 
 def test_many_blocks_never_make_a_p_of_nothing() -> None:
     cells = np.arange(40)
-    assert 0 < paired(np.ones(40), np.zeros(40), cells).p < 0.001
+    found = paired(np.ones(40), np.zeros(40), cells)
+    assert 0 < found.p == found.least < 0.001
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 10, 14, 15])
+def test_the_least_is_what_the_largest_difference_gives(blocks: int) -> None:
+    found = paired(np.arange(1.0, blocks + 1), np.zeros(blocks), np.arange(blocks))
+    assert found.p == pytest.approx(found.least, rel=1.1), "one or none of those drawn is as far"
+    if blocks < 15:
+        assert found.p == found.least
 
 
 def test_frames_that_one_of_both_lacks_count_for_none() -> None:
