@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import io
@@ -9,8 +10,10 @@ import keyword
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -78,8 +81,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(_flushed(_run(given or ["--help"])))
+    if arguments is not None:
+        sys.exit(_flushed(_run(list(arguments) or ["--help"])))
+    # Of what an interrupted process leaves behind, Python's tracker complains as it removes it.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
+    _leave(_flushed(_run(sys.argv[1:] or ["--help"])))
+
+
+def _leave(status: int) -> NoReturn:
+    """Ends the process as Python would, but for taking the interpreter apart.
+
+    A thread of Arrow's or DuckDB's that comes back to Python at that very moment is killed by CPython up to
+    3.13, and C++ then aborts the whole process: a command that succeeded would have failed.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status)
 
 
 def _run(arguments: list[str]) -> int:

@@ -162,3 +162,26 @@ def test_a_page_that_has_no_place(
     assert memdub("lineage", clip, "--html", page) == 2
     assert memdub.err.count("\n") == 1
     assert "--html" in memdub.err
+
+
+LEAVING = """
+import atexit, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from flows.cli.main import main
+go = threading.Event()
+threading.Thread(target=lambda: (go.wait(), print("a thread's work"))).start()
+ThreadPoolExecutor(1).submit(int)
+atexit.register(print, "what is registered")
+sys.argv = ["memdub", *sys.argv[1:]]
+threading._register_atexit(go.set)
+main()
+"""
+
+
+@pytest.mark.parametrize(("words", "status"), [(["--help"], 0), (["nonsense"], 2)])
+def test_what_is_to_be_done_at_the_end_is_done(words: list[str], status: int) -> None:
+    command = [sys.executable, "-c", LEAVING, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["a thread's work", "what is registered"]
+    assert done.stderr.count("\n") == (status != 0)
