@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from flows import evaluate as flow
+from flows import trying
 from flows.extract import extract
 from flows.ingest import ingest
 from flows.retry import retry
@@ -117,7 +118,7 @@ def test_what_is_judged_is_shown_to_no_method(person: Home, monkeypatch: pytest.
         asked.append(options)
         raise WorkError("enough is known")
 
-    monkeypatch.setattr(flow, "dub_within", noted)
+    monkeypatch.setattr(trying, "dub_within", noted)
     with pytest.raises(WorkError, match="enough"):
         flow.evaluate("anna", methods=[painted.NAME], home=person.url)
     assert asked[0].without == (round(0.8 * FRAMES), FRAMES)
