@@ -7,10 +7,9 @@
 
 Everything goes through the product: ingest, extract, train on the first film alone; then the second film is
 dubbed with its own sound, and with the sound of two seconds earlier. Finished films are watched as anybody
-would: `opening` is the correlation of the lips' gap with the true film's, `late` the frames at which it is
-highest, `lips` the mean distance of 40 lip landmarks over that of the eyes' corners, in percent, PSNR that
-of a box around the true mouth. `ridge` reads the true gap from half a second of log-mel, fitted on the first
-film in the same run; its strength is the best of five contiguous folds.
+would, and told of by `tasks.judging.films`: `opening` is the correlation of the lips' gap with the true
+film's, `late` the frames at which it is highest, `lips` LMD, PSNR that of a box around the true mouth. What
+`ridge` is says `tests.bench.held_out_figures`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
-import numpy as np
 from PIL import Image
 
 from flows.dub import dub
@@ -42,20 +40,19 @@ from tasks.extract import video_of
 from tasks.film import Script, film
 from tasks.material import Material, open_materials
 from tasks.measuring import RATE as SOUND_RATE
-from tasks.measuring import Score, earlier, held, write_sound
+from tasks.measuring import earlier, write_sound
 from tasks.remember import features_of
 from tasks.training import TrainOptions, method_of
 from tasks.trials import WRONG_S
-from tasks.watching import Watched, correlation, mouth_sheet, watch
+from tasks.watching import mouth_sheet, watch
 from tests.bench.footage import real_footage
+from tests.bench.held_out_figures import Score, ridge, score
 from tests.bench.renderer_people import RECORD
 
 WHO = "speaker"
 WRONG = ", wrong sound"
 RATE = 25
 EDGE_S = 48
-REACH = 6
-RIDGES = 10.0 ** np.arange(1, 6.01, 0.5)
 
 
 def cut(source: Path, start_s: float, stop_s: float | None, target: Path) -> Path:
@@ -113,38 +110,6 @@ def _newest(home: Home, but: str = "") -> Material:
     return next(m for m in open_materials(home, [one.features for one in sources]) if m.clip.id != but)
 
 
-def ridge(learned: Material, seen: Watched, unseen: Material, true: Watched) -> tuple[float, float]:
-    """Correlations with the true gap: of the film's own sound, and of the wrong one."""
-    x, y = _windows(learned, len(seen.gaps)), np.nan_to_num(seen.gaps, nan=np.nanmean(seen.gaps))
-    mean, scale = x.mean(0), x.std(0) + 1e-6
-    x = (x - mean) / scale
-    asked = [(_windows(unseen, len(true.gaps), shift) - mean) / scale for shift in (0, WRONG_S * RATE)]
-    parts = np.array_split(np.arange(len(x)), 5)
-
-    def told(rows: np.ndarray, other: np.ndarray, alpha: float) -> np.ndarray:
-        own, usual = x[rows], y[rows].mean()
-        solved = np.linalg.solve(own @ own.T + alpha * np.eye(len(own)), y[rows] - usual)
-        return np.asarray(other @ (own.T @ solved) + usual)
-
-    def inside(alpha: float) -> float:
-        rest = [np.setdiff1d(np.arange(len(x)), part) for part in parts]
-        return float(
-            np.mean([correlation(told(r, x[p], alpha), y[p]) for r, p in zip(rest, parts, strict=True)])
-        )
-
-    best = max(RIDGES, key=inside)
-    own, wrong = (correlation(told(np.arange(len(x)), one, best), true.gaps) for one in asked)
-    return own, wrong
-
-
-def _windows(one: Material, count: int, shift: int = 0) -> np.ndarray:
-    mel = np.asarray(one.group.read("audio/mel"), np.float64)
-    at = ((np.arange(count) + 0.5) * 80 / RATE - 0.5).clip(0, len(mel) - 1).round().astype(int)
-    rows = np.roll(mel[at], shift, 0)
-    padded = np.pad(rows, ((REACH, REACH), (0, 0)), mode="edge")
-    return np.concatenate([padded[i : i + count] for i in range(2 * REACH + 1)], 1)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("who", nargs="?", default="senator", choices=("senator", "puppet"))
@@ -181,7 +146,7 @@ def compare(options: argparse.Namespace, work: Path) -> int:
             )
             dub(WHO, sound, made[name], options=asked, home=home.url)
         watched = {name: watch(path) for name, path in made.items()}
-        scores = {name: held(path, watched[name], truth, true) for name, path in made.items()}
+        scores = {name: score(path, watched[name], truth, true, unseen) for name, path in made.items()}
         read = ridge(learned, seen, unseen, true)
         if options.sheet is not None:
             rows = [(truth, true), *((made[name], watched[name]) for name in made)]
