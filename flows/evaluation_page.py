@@ -1,10 +1,10 @@
 """An evaluation's page: all methods beside the truth, and every figure with how far it can be trusted.
 
-    write(folder, told, {"truth.mp4": path, "memface.mp4": path, "worst-memface-12.jpg": bytes})
+    write(folder, told, {"1-truth.mp4": path, "1-memface.mp4": path, "1-worst-memface-12.jpg": bytes})
 
 `told` is the evaluation as data; the folder then holds all that the page needs, and opens from a disk. Called
-by whoever has made an evaluation, and by `flows.site`. Its tables are made by `flows.scores` and
-`flows.verdicts`.
+by whoever has made an evaluation, and by `flows.site`. Its parts are made by `flows.takes`, `flows.scores`,
+`flows.verdicts` and `flows.pairings`.
 """
 
 from __future__ import annotations
@@ -17,22 +17,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from flows.pages import COLOURS, Curve, facts, page, section
-from flows.players import Film, drawn, players
+from flows.pages import facts, page, section
+from flows.pairings import pairs_table
+from flows.players import own_colour
 from flows.scores import cards, meanings, published_table, scores_table
-from flows.verdicts import in_short, pairs_table
+from flows.takes import TRUTH, heading, said_in, watched, worst_of
+from flows.verdicts import in_short
 
-__all__ = ["TRUTH", "evaluation_page", "write"]
+__all__ = ["DATA", "TRUTH", "evaluation_page", "files_of", "title", "write"]
 
-TRUTH = "the truth"
 DATA = "evaluation.json"
-_USES = "players curves tables scores"
-_LIPS = "how far lips are open, the eyes' distance being 1"
+_USES = "players blocks curves tables scores"
+_WORST = "<p>The frames of each method with the worst values. A picture leads to its moment.</p>"
+_UNTOLD = (
+    "Nobody was filmed saying this, so there is no truth to hold it against: sync, motion in silence, shake, "
+    "blinks and pose are told, and nothing here says how right a mouth looks."
+)
+
+Told = Mapping[str, Any]
 
 
 def write(
     folder: Path,
-    told: Mapping[str, Any],
+    told: Told,
     files: Mapping[str, bytes | Path],
     above: Mapping[str, str] | None = None,
 ) -> Path:
@@ -49,94 +56,96 @@ def write(
     return path
 
 
-def evaluation_page(told: Mapping[str, Any], there: set[str], above: Mapping[str, str] | None = None) -> str:
-    """The page; `there` names the files that lie beside it: nothing else is linked."""
-    colours = _colours(told["methods"])
+def files_of(told: Told) -> list[str]:
+    """The films and pictures that the page shows, by their names."""
+    names: list[str | None] = []
+    for take in told["takes"]:
+        names += [one.get("film") for one in (take.get("truth") or {}, *take["methods"].values())]
+        names += [one["picture"] for one in take.get("worst") or ()]
+    return [name for name in names if name]
+
+
+def title(told: Told) -> str:
+    """The methods, and what drove them where it was other speech."""
     names = ", ".join(told["methods"])
+    return f"{names}, driven by {_listed(_sounds(told))}" if told.get("truth") is None else names
+
+
+def evaluation_page(told: Told, there: set[str], above: Mapping[str, str] | None = None) -> str:
+    """The page; `there` names the files that lie beside it: nothing else is linked."""
+    colours = {name: own_colour(number) for number, name in enumerate(told["methods"])}
     parts = [
         section("In short", in_short(told)),
-        *_films(told, there, colours),
+        section("See and hear", *_takes(told, there, colours)),
         section("Every figure", cards(told, colours), scores_table(told)),
         *([section("Method against method", pairs_table(told))] if told.get("pairs") else []),
         *_worst(told, there),
         *([section("Published figures", published_table(told))] if told.get("published") else []),
         section("What was measured, and how", _notes(told), facts(_facts(told)), meanings(told), _as_data()),
     ]
-    split = told["split"].replace("_", " ")
-    lead = f"{names} against the truth: {told['why']}. {told['seconds']:.1f} s, {split}."
-    return page(f"{told['identity']}: {names}", lead, parts, above=above, use=_USES)
+    return page(f"{told['identity']}: {title(told)}", _lead(told), parts, above=above, use=_USES)
 
 
-def _colours(methods: Sequence[str]) -> dict[str, str]:
-    return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(methods)}
+def _lead(told: Told) -> str:
+    names, takes = _listed(list(told["methods"])), told["takes"]
+    if told.get("truth") is None:
+        return (
+            f"{names} let {told['identity']} say {_listed(_sounds(told))}, {told['seconds']:.1f} s. {_UNTOLD}"
+        )
+    if len(takes) == 1:
+        dubbed = (
+            f"a clip of {told['identity']} with the clip's own sound, and is held against the film itself"
+        )
+        return f"Each method dubs {dubbed}: {takes[0]['why']}."
+    dubbed = f"{len(takes)} clips of {told['identity']} with their own sound, and is held against the films"
+    return f"Each method dubs {dubbed} themselves: {told['seconds']:.1f} s in all."
 
 
-def _films(told: Mapping[str, Any], there: set[str], colours: Mapping[str, str]) -> list[str]:
-    """The players, and the curves below them."""
-    named = [(TRUTH, told["truth"].get("film"), "var(--ink)")]
-    named += [(name, one.get("film"), colours[name]) for name, one in told["methods"].items()]
-    films = [Film(name, film, colour) for name, film, colour in named if film in there]
-    missing = ", ".join(name for name, film, _ in named if film not in there)
-    rate, frames = float(told["rate"]), max(1, round(told["seconds"] * told["rate"]))
-    parts = [players(films, rate, frames)] if films else []
-    if missing:
-        parts.append(f"<p>No film was kept of: {html.escape(missing)}.</p>")
-    if films and (lips := _lips(told, colours)):
-        parts.append(lips)
-    return [section("See and hear", *parts)]
+def _sounds(told: Told) -> list[str]:
+    return list(dict.fromkeys(said_in(take) for take in told["takes"]))
 
 
-def _lips(told: Mapping[str, Any], colours: Mapping[str, str]) -> str:
-    known = told.get("curves") or {}
-    rate = float(known.get("rate") or told["rate"])
-    named = [("truth", TRUTH, "var(--ink)"), *((name, name, colours[name]) for name in colours)]
-    lines = [Curve(words, known[key], rate, colour=colour) for key, words, colour in named if known.get(key)]
-    if not any(value is not None for line in lines for value in line.values):
-        return ""
-    area = Curve("loudness", _above_floor(known.get("loudness") or []), rate, filled=True)
-    return drawn(lines, area, _LIPS)
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
-def _above_floor(values: Sequence[float | None]) -> list[float | None]:
-    """Decibels count from silence on: an area is drawn from zero up."""
-    low = min((value for value in values if value is not None), default=0.0)
-    return [None if value is None else value - min(low, 0.0) for value in values]
+def _takes(told: Told, there: set[str], colours: Mapping[str, str]) -> list[str]:
+    """A block of films for each take; of several each has its heading and its worst moments."""
+    several, parts = len(told["takes"]) > 1, []
+    for number, take in enumerate(told["takes"]):
+        inside = watched(take, there, colours, first=not number)
+        if several:
+            cases = worst_of(take, told["figures"], there)
+            note = f"<h4>Where it goes wrong</h4>{_WORST}{cases}" if cases else ""
+            inside = heading(take) + inside + note
+        parts.append(f'<div class="take" data-name="{html.escape(str(take["name"]))}">{inside}</div>')
+    return parts
 
 
-def _worst(told: Mapping[str, Any], there: set[str]) -> list[str]:
-    labels = {one["name"]: one for one in told["figures"]}
-    cells = "".join(_case(one, labels) for one in told.get("worst") or () if one["picture"] in there)
-    if not cells:
-        return []
-    note = "<p>The frames of each method with the worst values. A picture leads to its moment.</p>"
-    return [section("Where it goes wrong", note, f'<div class="worst">{cells}</div>')]
+def _worst(told: Told, there: set[str]) -> list[str]:
+    """The worst moments of the only take."""
+    cases = worst_of(told["takes"][0], told["figures"], there) if len(told["takes"]) == 1 else ""
+    return [section("Where it goes wrong", _WORST, cases)] if cases else []
 
 
-def _case(one: Mapping[str, Any], labels: Mapping[str, Mapping[str, Any]]) -> str:
-    figure = labels.get(one["figure"], {"label": one["figure"], "unit": ""})
-    told = html.escape(f"{figure['label']} {one['value']:.3g} {figure['unit']}".strip())
-    name, frame = html.escape(one["method"]), int(one["frame"])
-    picture = html.escape(one["picture"])
-    return (
-        f'<button type="button" data-frame="{frame}"><img src="{picture}" '
-        f'alt="{name} at frame {frame}"><b>{name}</b><span>{told}</span><span>frame {frame}</span></button>'
-    )
-
-
-def _notes(told: Mapping[str, Any]) -> str:
-    rows = "".join(f"<li>{html.escape(line)}</li>" for line in told.get("notes") or ())
+def _notes(told: Told) -> str:
+    """All notes; of several takes with the clip that each is of."""
+    takes, lines = told["takes"], list(told.get("notes") or ())
+    if len(takes) > 1:
+        own = {f"{take['clip']}: {line}": line for take in takes for line in take.get("notes") or ()}
+        lines = [*own, *(line for line in lines if line not in own.values())]
+    rows = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     return f'<ul class="notes">{rows}</ul>' if rows else ""
 
 
-def _facts(told: Mapping[str, Any]) -> dict[str, object]:
-    dubs = {f"dub of {name}": one.get("dub") for name, one in told["methods"].items() if one.get("dub")}
-    return {
-        "evaluation": told["id"],
-        "identity": told["identity"],
-        "clip": told["clip"],
-        "scored": f"{told['seconds']:.2f} s at {float(told['rate']):g} frames a second: {told['why']}",
-        **dubs,
-    }
+def _facts(told: Told) -> dict[str, object]:
+    known = {"evaluation": told["id"], "identity": told["identity"]}
+    for take in told["takes"]:
+        of = f", {take['name']}" if len(told["takes"]) > 1 else ""
+        scored = f"{take['seconds']:.2f} s at {float(take['rate']):g} frames a second: {take['why']}"
+        known |= {f"clip{of}": take["clip"], f"says{of}": said_in(take), f"scored{of}": scored}
+        known |= {f"dub of {name}{of}": one["dub"] for name, one in take["methods"].items() if one.get("dub")}
+    return known
 
 
 def _as_data() -> str:

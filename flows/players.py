@@ -1,7 +1,10 @@
 """Films of the same seconds that play as one, and the curves that go with them, as parts of a page.
 
-One slider moves all of them; one is heard. Called by pages that hold films against each other; the page
-has to use "players curves" of `flows/web`. Without a script each film still plays, by its own buttons.
+    <div class="take" data-name="1">{players(films, 25, 100)}{drawn(lines, area, unit)}</div>
+
+One slider moves all of them; one is heard. A page may have any number of such blocks, each in a "take" of its
+own: one plays at a time. Called by pages that hold films against each other; the page has to use "players
+blocks curves" of `flows/web`. Without a script each film still plays, by its own buttons.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from urllib.parse import quote
 
 from flows.pages import Curve, curves, data
 
-__all__ = ["Film", "drawn", "players"]
+__all__ = ["Film", "drawn", "own_colour", "players"]
 
 _ICONS = {
     "start": "M5 5h2.5v14H5zM19 5v14l-10-7z",
@@ -30,6 +33,8 @@ _HINT = (
     "second, <kbd>home</kbd> <kbd>end</kbd> to the ends; <kbd>1</kbd> to <kbd>{last}</kbd> choose who is "
     "heard, <kbd>0</kbd> nobody."
 )
+_MOST_IN_A_ROW = 5
+_COLOURS = 8  # as many as flows/web/players.css has, for light and dark pages
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,23 @@ class Film:
     colour: str
 
 
-def players(films: Sequence[Film], rate: float, frames: int) -> str:
-    """The films side by side over one bar of controls; the first is heard."""
-    shown = "".join(_film(film, number) for number, film in enumerate(films))
-    hint = f'<p class="hint">{_HINT.format(last=len(films))}</p>'
+def own_colour(number: int) -> str:
+    """The colour of the film of this number, from zero: the first six differ for the colour-blind too."""
+    return f"var(--own-{number % _COLOURS + 1})"
+
+
+def players(films: Sequence[Film], rate: float, frames: int, *, first: bool = True) -> str:
+    """The films side by side over one bar of controls; the first film is heard.
+
+    The first block of a page says which keys there are; the others are loaded as they come into view.
+    """
+    shown = "".join(_film(film, number, "auto" if first else "metadata") for number, film in enumerate(films))
+    hint = f'<p class="hint">{_HINT.format(last=len(films))}</p>' if first else ""
+    rows = -(-len(films) // _MOST_IN_A_ROW)
     return (
         f'<div class="players" data-rate="{rate:.9g}" data-frames="{frames}">'
-        f'<div class="films">{shown}</div>{_bar(frames)}</div>{hint}'
+        f'<div class="films" style="--columns:{-(-len(films) // rows)};--rows:{rows}">{shown}</div>'
+        f"{_bar(frames)}</div>{hint}"
     )
 
 
@@ -74,11 +89,11 @@ def drawn(lines: Sequence[Curve], area: Curve, unit: str) -> str:
     )
 
 
-def _film(film: Film, number: int) -> str:
+def _film(film: Film, number: int, preload: str) -> str:
     name, address = html.escape(film.name), html.escape(quote(film.address))
     return (
         f'<figure class="film" style="--own:{film.colour}">'
-        f'<video src="{address}" aria-label="{name}" controls playsinline muted preload="auto"></video>'
+        f'<video src="{address}" aria-label="{name}" controls playsinline muted preload="{preload}"></video>'
         f'<button type="button" class="hear" aria-pressed="{"false" if number else "true"}" '
         f'aria-label="hear {name}"><span class="key" style="background:{film.colour}"></span>'
         f'<span class="name">{name}</span><span class="state"></span></button></figure>'

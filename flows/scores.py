@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from flows.pages import table
 from flows.sorting import cell, sorted_table
+from flows.takes import TRUTH
 from flows.verdicts import Told, headed, leading, number, scores_of
 
 __all__ = ["cards", "meanings", "published_table", "scores_table"]
@@ -23,12 +24,14 @@ _WAYS = {
 
 
 def cards(told: Told, colours: Mapping[str, str]) -> str:
-    """A drawing for each figure: means as dots, intervals as bars, on one scale."""
+    """A drawing for each figure: means as dots, intervals as bars, on one scale; the truth's own on top."""
     return f'<div class="cards">{"".join(_card(told, one, colours) for one in told["figures"])}</div>'
 
 
 def _card(told: Told, figure: Told, colours: Mapping[str, str]) -> str:
     scores = scores_of(told, figure)
+    if (true := _true(told, figure)).get("mean") is not None:
+        scores = {TRUTH: true, **scores}
     found = (one.get(key) for one in scores.values() for key in ("mean", "low", "high"))
     ends = [value for value in found if value is not None]
     if not ends:
@@ -37,13 +40,20 @@ def _card(told: Told, figure: Told, colours: Mapping[str, str]) -> str:
     low, high = min(ends + marks), max(ends + marks)
     spare = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
     low, high = low - spare, high + spare
-    rows = "".join(_row(name, one, colours[name], low, high, marks) for name, one in scores.items())
+    owns = {TRUTH: "var(--ink)", **colours}
+    rows = "".join(_row(name, one, owns[name], low, high, marks) for name, one in scores.items())
     small = " · ".join(filter(None, (figure["unit"], _WAYS[figure["better"]])))
     return (
         f'<div class="card" title="{html.escape(figure["about"])}"><h3>{html.escape(figure["label"])}'
         f"<small>{html.escape(small)}</small></h3>{rows}"
         f'<div class="ends"><span>{number(low)}</span><span>{number(high)}</span></div></div>'
     )
+
+
+def _true(told: Told, figure: Told) -> Told:
+    """What the person does in the true films, in figures that a film has by itself."""
+    found: Told = (told.get("truth") or {}).get("figures", {}).get(figure["name"]) or {}
+    return found
 
 
 def _row(name: str, one: Told, colour: str, low: float, high: float, marks: Sequence[float]) -> str:
@@ -76,7 +86,7 @@ def scores_table(told: Told) -> str:
         rows.append([cell(html.escape(name), name), *cells])
     small = (
         '<p class="small">Means, with 95 % intervals by bootstrap over blocks, and how many values. '
-        "In bold: the best, and those that no test tells apart from it.</p>"
+        "In bold: the best, and those that no test tells apart from it; nobody where no test could tell.</p>"
     )
     return sorted_table(head, rows, "held") + small
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows.evaluation_page import DATA
+from flows.evaluation_page import DATA, files_of, title
 from flows.evaluation_page import write as write_evaluation
 from flows.identity_page import Dub, Page
 from flows.identity_page import write as write_identity
 from flows.inventory import Inventory
-from flows.pages import page, picture, section
+from flows.pages import page, section
 from flows.portraits import duration, reason_against, still, stored_json, tile, when
 from flows.shelf import Shelf
 from flows.sorting import cell, sorted_table
@@ -33,7 +33,6 @@ from storage.ledger import Ledger
 __all__ = ["Site", "build"]
 
 Row = dict[str, Any]
-_SCORES, _SHEET = "scores.json", "mouths.jpg"
 
 
 @dataclass
@@ -107,52 +106,20 @@ def _evaluation(home: Home, row: Row, shelf: Shelf) -> Page | None:
     """
     if reason_against(home, row["identity"], "dub") is not None:
         return None
-    address = f"{row['id']}/index.html"
+    if (told := stored_json(home, f"{row['uri']}/{DATA}")) is None:
+        return None
     above = {"everybody": "../../index.html", row["identity"]: "../index.html"}
-    if (told := stored_json(home, f"{row['uri']}/{DATA}")) is not None:
-        folder = shelf.root / row["identity"] / row["id"]
-        shutil.rmtree(folder, ignore_errors=True)
-        write_evaluation(folder, {**told, "id": row["id"]}, _files(home, row, told), above)
-        shelf.keep(folder)
-        return Page(address, ", ".join(told["methods"]))
-    if (told := stored_json(home, f"{row['uri']}/{_SCORES}")) is not None:
-        sheet = home.objects.read(f"{row['uri']}/{_SHEET}")
-        text = _scores(row, told, None if sheet is None else sheet[0], above)
-        shelf.write(f"{row['identity']}/{address}", text)
-        return Page(address, ", ".join(told["methods"]))
-    return None
+    folder = shelf.root / row["identity"] / row["id"]
+    shutil.rmtree(folder, ignore_errors=True)
+    write_evaluation(folder, {**told, "id": row["id"]}, _files(home, row, told), above)
+    shelf.keep(folder)
+    return Page(f"{row['id']}/index.html", title(told))
 
 
 def _files(home: Home, row: Row, told: Mapping[str, Any]) -> dict[str, bytes | Path]:
     """What the page of an evaluation shows, of what lies beside its figures."""
-    names = [one.get("film") for one in (told["truth"], *told["methods"].values())]
-    names += [one["picture"] for one in told.get("worst") or ()]
-    found = {name: home.objects.read(f"{row['uri']}/{name}") for name in names if name}
+    found = {name: home.objects.read(f"{row['uri']}/{name}") for name in files_of(told)}
     return {name: one[0] for name, one in found.items() if one is not None}
-
-
-def _scores(row: Row, told: Mapping[str, Any], sheet: bytes | None, above: Mapping[str, str]) -> str:
-    """An evaluation of before there were films and intervals: its scores and its mouths."""
-    methods = told["methods"]
-    columns = [k for k, v in next(iter(methods.values()), {}).items() if isinstance(v, int | float)]
-    head = [("method", "ascending"), *((name.replace("_", " "), "descending") for name in columns)]
-    rows = [
-        [cell(html.escape(name), name), *(_number(one.get(column)) for column in columns)]
-        for name, one in methods.items()
-    ]
-    notes = "".join(f"<li>{html.escape(line)}</li>" for line in told.get("notes", ()))
-    names = ", ".join(["the truth", *methods])
-    parts = [section("Scores", sorted_table(head, rows), f'<ul class="notes">{notes}</ul>')]
-    if sheet is not None:
-        parts.append(section("Mouths at the same moments", picture(sheet, f"From above: {names}")))
-    lead = (
-        f"{', '.join(methods)} against the truth: {told['why']}. {told['seconds']:.1f} s of {told['clip']}."
-    )
-    return page(f"{row['identity']}: {', '.join(methods)}", lead, parts, above=above, use="site tables")
-
-
-def _number(value: float | None) -> str:
-    return cell("", "") if value is None else cell(f"{value:.3f}", value)
 
 
 def _index(home: Home, people: list[_Person]) -> str:

@@ -13,7 +13,8 @@ from flows.evaluation_page import write
 from flows.lineage_page import lineage_page
 from storage.ledger.query import Node
 from tests.helpers.browser import CHROMIUM, Browser, browsing
-from tests.helpers.evaluations import RATE, evaluated
+from tests.helpers.drawn_faces import RATE
+from tests.helpers.evaluations import evaluated
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: install one to open pages in it")
 FRAMES = 75

@@ -18,7 +18,8 @@ from tasks.remember import RememberOptions, features_of, remember
 from tests.flows.conftest import Shell
 from tests.flows.test_pages import Balanced
 from tests.helpers.browser import CHROMIUM, browsing
-from tests.helpers.evaluations import evaluated, face, spoken
+from tests.helpers.drawn_faces import face, spoken
+from tests.helpers.evaluations import evaluated
 from tests.helpers.footage import film, keep_consent
 from tests.helpers.material_home import SCOPE, material_home
 

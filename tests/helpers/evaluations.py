@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from storage.media import MediaWriter
+from tests.helpers.drawn_faces import RATE, beside, face, lips_of, spoken
 
-__all__ = ["RATE", "evaluated", "face", "lips_of", "spoken"]
+__all__ = ["evaluated"]
 
-RATE, SOUND = 25, 16_000
-_SKINS = ((214, 178, 150), (205, 186, 168), (196, 170, 158), (222, 190, 170))
+Files = dict[str, bytes | Path]
+
 _FIGURES: tuple[tuple[str, str, str, str, float, float], ...] = (
     ("opening", "opening", "", "more", 0.9, -0.1),
     ("lmd", "lip landmarks", "%", "less", 1.9, 0.7),
@@ -26,88 +24,24 @@ _FIGURES: tuple[tuple[str, str, str, str, float, float], ...] = (
 )
 
 
-def spoken(frames: int, seed: int = 0) -> np.ndarray:
-    """How far lips are open (frames,): syllables with pauses between."""
-    at = np.arange(frames) / RATE
-    rng = np.random.default_rng(seed)
-    talks = (np.sin(2 * np.pi * at / 3.1 + 0.4) > -0.55).astype(float)
-    wave = np.abs(np.sin(2 * np.pi * 2.1 * at)) * (0.6 + 0.4 * np.sin(1.7 * at))
-    return np.asarray(0.03 + 0.26 * talks * wave + 0.008 * rng.random(frames))
-
-
-def lips_of(truth: np.ndarray, late: int, share: float, seed: int) -> np.ndarray:
-    """What a method makes of it: later, smaller, less sure."""
-    noise = np.random.default_rng(seed).normal(0, 0.012, len(truth))
-    return np.clip(share * np.roll(truth, late) + noise, 0.01, None)
-
-
-def face(path: Path, lips: Sequence[float], *, size: int = 96, skin: int = 0) -> Path:
-    """A film of a drawn face whose lips do this, humming as far as they are open."""
-    at = np.arange(round(len(lips) / RATE * SOUND)) / SOUND
-    loud = np.interp(at, np.arange(len(lips)) / RATE, lips)
-    sound = (loud * np.sin(2 * np.pi * (150 + 20 * skin) * at)).astype(np.float32)
-    with MediaWriter(path, (size, size), Fraction(RATE), SOUND, crf=26, preset="ultrafast") as out:
-        out.write_sound(sound)
-        for number, gap in enumerate(lips):
-            out.write_frame(_drawn(size, float(gap), _SKINS[skin % len(_SKINS)], number))
-    return path
-
-
-def _drawn(size: int, gap: float, skin: tuple[int, int, int], number: int) -> np.ndarray:
-    picture = np.full((size, size, 3), (52, 66, 84), np.uint8)
-
-    def at(x: float, y: float) -> tuple[int, int]:
-        return round(x * size + 0.01 * size * np.sin(number / 19)), round(y * size)
-
-    def long(x: float, y: float) -> tuple[int, int]:
-        return max(1, round(x * size)), max(1, round(y * size))
-
-    cv2.ellipse(picture, at(0.5, 0.5), long(0.3, 0.4), 0, 0, 360, skin, -1, cv2.LINE_AA)
-    for x in (0.39, 0.61):
-        cv2.ellipse(picture, at(x, 0.4), long(0.05, 0.03), 0, 0, 360, (245, 245, 245), -1, cv2.LINE_AA)
-        cv2.circle(picture, at(x, 0.4), long(0.02, 0)[0], (40, 40, 40), -1, cv2.LINE_AA)
-    cv2.ellipse(
-        picture, at(0.5, 0.68), long(0.12, 0.03 + 0.25 * gap), 0, 0, 360, (150, 62, 66), -1, cv2.LINE_AA
-    )
-    cv2.ellipse(picture, at(0.5, 0.68), long(0.09, 0.25 * gap), 0, 0, 360, (60, 18, 24), -1, cv2.LINE_AA)
-    return picture
-
-
 def evaluated(
     folder: Path,
     *,
     seconds: float = 3,
     methods: Sequence[str] = ("memface", "nearest", "dinet"),
     size: int = 96,
-) -> tuple[dict[str, Any], dict[str, bytes | Path]]:
-    """The data of an evaluation, and the files that go with it."""
+    takes: int = 1,
+    driven: bool = False,
+) -> tuple[dict[str, Any], Files]:
+    """The data of an evaluation, and the files that go with it; each take is shorter than the one before."""
     folder.mkdir(parents=True, exist_ok=True)
-    frames = round(seconds * RATE)
-    truth = spoken(frames)
-    lips = {name: lips_of(truth, at, 1 - 0.15 * at, at) for at, name in enumerate(methods)}
-    files: dict[str, bytes | Path] = {"truth.mp4": face(folder / "truth.mp4", truth.tolist(), size=size)}
-    for at, name in enumerate(methods):
-        files[f"{name}.mp4"] = face(folder / f"{name}.mp4", lips[name].tolist(), size=size, skin=at + 1)
-    worst = []
-    for name in methods:
-        frame = int(np.argmax(np.abs(lips[name] - truth)))
-        picture = f"worst-{name}-{frame}.jpg"
-        drawn = [
-            _drawn(160, float(values[frame]), _SKINS[k], frame)
-            for k, values in enumerate((truth, lips[name]))
-        ]
-        files[picture] = cv2.imencode(".jpg", np.hstack(drawn)[..., ::-1])[1].tobytes()
-        value = float(abs(lips[name] - truth)[frame] * 100)
-        worst.append({"method": name, "frame": frame, "figure": "lmd", "value": value, "picture": picture})
+    made = [_take(folder, at, seconds * 0.8**at, methods, size, driven) for at in range(takes)]
     told = {
         "id": "evaluation-0123456789abcdef0123",
         "identity": "anna",
-        "clip": "clip-71579ce1f71fa5ad2603",
-        "seconds": seconds,
-        "rate": RATE,
-        "why": "its last seconds, which training held back to judge by",
-        "notes": ["nearest: its memory holds mouths of these seconds too, 57 of 300"],
-        "split": "held_out",
+        "seconds": sum(take["seconds"] for take, _ in made),
+        "notes": [note for take, _ in made for note in take["notes"]],
+        "split": "driven" if driven else "held_out",
         "figures": [
             {
                 "name": n,
@@ -118,16 +52,12 @@ def evaluated(
             }
             for n, label, unit, better, _, _ in _FIGURES
         ],
-        "methods": {name: _method(name, at) for at, name in enumerate(methods)},
-        "truth": {"film": "truth.mp4"},
+        "methods": {name: {"figures": _scores(at)} for at, name in enumerate(methods)},
+        "truth": None
+        if driven
+        else {"figures": {"offset": {"mean": 0.1, "low": 0.0, "high": 0.2, "count": 9}}},
         "pairs": list(_pairs(methods)),
-        "curves": {
-            "rate": RATE,
-            "truth": [None if k % 40 == 39 else float(v) for k, v in enumerate(truth)],
-            **{name: values.tolist() for name, values in lips.items()},
-            "loudness": (20 * np.log10(truth + 1e-3)).tolist(),
-        },
-        "worst": worst,
+        "takes": [take for take, _ in made],
         "published": [
             {
                 "method": "DINet",
@@ -138,10 +68,65 @@ def evaluated(
             },
         ],
     }
-    return told, files
+    return told, {name: content for _, files in made for name, content in files.items()}
 
 
-def _method(name: str, at: int) -> dict[str, Any]:
+def _take(
+    folder: Path, at: int, seconds: float, methods: Sequence[str], size: int, driven: bool
+) -> tuple[dict[str, Any], Files]:
+    frames, name = round(seconds * RATE), str(at + 1)
+    truth = spoken(frames, at)
+    lips = {one: lips_of(truth, k, 1 - 0.15 * k, k) for k, one in enumerate(methods)}
+    shown = lips if driven else {"truth": truth, **lips}
+    films = {one: f"{name}-{one}.mp4" for one in shown}
+    files: Files = {
+        film: face(folder / film, shown[one].tolist(), size=size, skin=k)
+        for k, (one, film) in enumerate(films.items())
+    }
+    worst = [] if driven else [_worst(name, one, truth, lips[one]) for one in methods]
+    for case, picture in worst:
+        files[case["picture"]] = picture
+    return {
+        "name": name,
+        "clip": f"clip-71579ce1f71fa5ad260{at}",
+        "sound": ("french.wav", "german.wav")[at % 2] if driven else None,
+        "frames": [100, 100 + frames],
+        "seconds": frames / RATE,
+        "rate": RATE,
+        "why": "its last seconds, which training held back to judge by",
+        "notes": ["nearest: its memory holds mouths of these seconds too, 57 of 300"],
+        "methods": {one: _dubbed(k, films[one], driven) for k, one in enumerate(methods)},
+        "truth": None if driven else {"film": films["truth"]},
+        "curves": {"rate": RATE, **_curves(shown), "loudness": (20 * np.log10(truth + 1e-3)).tolist()},
+        "worst": [case for case, _ in worst],
+    }, files
+
+
+def _dubbed(at: int, film: str, driven: bool) -> dict[str, Any]:
+    return {
+        "dub": f"dub-{at:020x}",
+        "dub_wrong_sound": None if driven else f"dub-{at + 99:020x}",
+        "film": film,
+    }
+
+
+def _curves(shown: dict[str, np.ndarray]) -> dict[str, list[float | None]]:
+    """With gaps: not every frame has a face."""
+    return {
+        one: [None if one == "truth" and k % 40 == 39 else float(value) for k, value in enumerate(values)]
+        for one, values in shown.items()
+    }
+
+
+def _worst(take: str, method: str, truth: np.ndarray, lips: np.ndarray) -> tuple[dict[str, Any], bytes]:
+    frame = int(np.argmax(np.abs(lips - truth)))
+    told = {"method": method, "frame": frame, "figure": "lmd", "value": float(abs(lips - truth)[frame] * 100)}
+    picture = f"{take}-worst-{method}-{frame}.jpg"
+    return {**told, "picture": picture}, beside((truth[frame], lips[frame]), frame)
+
+
+def _scores(at: int) -> dict[str, Any]:
+    """A method's figures: the later the worse."""
     figures = {
         n: {"mean": base + at * step, "low": base + at * step - 0.04 * abs(base), "count": 60}
         for n, _, _, _, base, step in _FIGURES
@@ -150,7 +135,7 @@ def _method(name: str, at: int) -> dict[str, Any]:
         figures[n]["high"] = figures[n]["mean"] + 0.03 * abs(base)
     if at == 2:
         figures["ssim"] = {"mean": None, "low": None, "high": None, "count": 0}
-    return {"dub": f"dub-{at:020x}", "figures": figures, "film": f"{name}.mp4"}
+    return figures
 
 
 def _pairs(methods: Sequence[str]) -> Sequence[dict[str, Any]]:
@@ -169,6 +154,7 @@ def _pairs(methods: Sequence[str]) -> Sequence[dict[str, Any]]:
                         "low": gap - spare,
                         "high": gap + spare,
                         "p": p,
+                        "least": 0.0002,
                     }
                 )
     return made
