@@ -67,7 +67,8 @@ def _pooled(takes: Sequence[Take], found: Sequence[Found]) -> dict[str, Any]:
 
 def _figures(found: Sequence[Found], method: str) -> dict[str, dict[str, float | int | None]]:
     """Means with bounds; and what is told of whole films, which has none."""
-    return summaries(_takes(found, method)) | _whole([(one.whole[method], one.told["seconds"]) for one in found])
+    films = [(one.whole[method], one.told["seconds"]) for one in found]
+    return summaries(_takes(found, method)) | _whole(films)
 
 
 def _takes(found: Sequence[Found], method: str) -> list[tuple[Frames, float]]:

@@ -127,7 +127,7 @@ _METRICS = _schema(
     ("identity", pa.string(), "whose it is; null for general artifacts"),
     ("metric", pa.string(), "what was counted, with its unit"),
     ("method", pa.string(), "of an evaluation: which method this is of, or truth; else null"),
-    ("split", pa.string(), "train, held_out, all; of an evaluation also driven: by other speech, without a truth"),
+    ("split", pa.string(), "train, held_out, all; driven: an evaluation by other speech"),
     ("value", pa.float64(), "a mean where it has bounds"),
     ("low", pa.float64(), "of an evaluation: 95 % of such means lie above this; null where one cannot tell"),
     ("high", pa.float64(), "and below this"),
