@@ -1,4 +1,4 @@
-"""What anybody sees who watches a finished video: how far its lips are open, frame by frame.
+"""What anybody sees who watches a finished video: how far its lips are open, how its head is turned.
 
 For reports and comparisons: the video is read as a stranger's would be, nothing of how it was made is known.
 Called by `tasks.evaluating`, by flows that write pages, and by benchmarks.
@@ -15,15 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.morphable.builtin import builtin
+from models.track.calibration import calibration
+from models.track.camera import Camera
 from models.track.eyes import EYE_POINTS, closures, openings
+from models.track.pose import solve
+from models.track.smoothing import low_pass, runs
 from storage.media import VideoReader
 from tasks.faces import FacesStage
 from tasks.threads import one_thread
 
-__all__ = ["Watched", "best_shift", "correlation", "mouth_sheet", "smaller", "watch"]
+__all__ = ["Watched", "best_shift", "correlation", "mouth_sheet", "smaller", "turns", "watch"]
 
 F64 = NDArray[np.float64]
+F32 = NDArray[np.float32]
 _UPPER, _LOWER, _CORNERS = (82, 13, 312), (87, 14, 317), (33, 263)
+# Whose means are the middles of the eyes, the tip of the nose, the corners of the mouth.
+_MARKS = ((33, 133), (362, 263), (4, 4), (61, 61), (291, 291))
+# Nearer than this nobody is filmed: the picture was cut out of a larger one, and the lens is longer.
+_NEAREST_MM, _CORNERS_MM = 600.0, 86.1
+_STEADY_S = 0.1  # heads turn more slowly; what is faster is the noise of single frames
 _STRETCH = 256
 _TILE = 120
 
@@ -37,6 +47,19 @@ class Watched(NamedTuple):
     shut: F64  # (T,) 0 to 1, how far the eyes are
     rate: float
     first: int = 0
+    turn: F64 = np.zeros((0, 3))  # (T, 3) the head's angles, degrees, as `models.track.camera` has them
+    marks: F64 = np.zeros((0, 5, 2))  # (T, 5, 2) eyes, nose, corners of the mouth, left first, pixels
+
+
+class _Seen(NamedTuple):
+    """The same of a stretch, and what is made out only of all of it."""
+
+    gaps: F64
+    mouths: F64
+    lips: F64
+    marks: F64
+    eyes: F32  # (T, 2) openings
+    skull: F32  # (T, N, 3) points that neither lips nor lids nor jaw move
 
 
 @one_thread()
@@ -49,21 +72,52 @@ def watch(video: Path, first: int = 0, stop: int | None = None) -> Watched:
         _seen(stage.compute(None, start, min(start + _STRETCH, frames))["faces/landmarks"])
         for start in range(first, frames, _STRETCH)
     ]
-    gaps, mouths, lips, eyes = (np.concatenate(part) for part in zip(*parts, strict=True))
-    rate = float(VideoReader(video).rate)
-    seen = np.isfinite(gaps)
-    shut = closures(eyes.astype(np.float32), seen, np.zeros(len(seen), np.int32), rate)
-    return Watched(gaps, mouths, lips, shut.astype(np.float64), rate, first)
+    seen = _Seen(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+    film = VideoReader(video)
+    rate, known = float(film.rate), np.isfinite(seen.gaps)
+    shut = closures(seen.eyes, known, np.zeros(len(known), np.int32), rate).astype(np.float64)
+    turn = turns(seen.skull, seen.mouths[:, 2], film.size, rate)
+    return Watched(seen.gaps, seen.mouths, seen.lips, shut, rate, first, turn, seen.marks)
 
 
-def _seen(points: NDArray[np.float32]) -> tuple[F64, F64, F64, F64]:
+def _seen(points: F32) -> _Seen:
     size = np.linalg.norm(points[:, :, _CORNERS[0]] - points[:, :, _CORNERS[1]], axis=-1)
     rows, largest = np.arange(len(points)), np.where(np.isfinite(size), size, -1).argmax(1)
     face, size = points[rows, largest].astype(np.float64), size[rows, largest].astype(np.float64)
     apart = np.linalg.norm(face[:, _UPPER] - face[:, _LOWER], axis=-1).mean(-1)
     middle = face[:, [*_UPPER, *_LOWER], :2].mean(1)
-    eyes = openings(face[:, EYE_POINTS].astype(np.float32)).astype(np.float64)
-    return apart / size, np.column_stack([middle, size]), face[:, builtin().mouth, :2], eyes
+    return _Seen(
+        apart / size,
+        np.column_stack([middle, size]),
+        face[:, builtin().mouth, :2],
+        face[:, _MARKS, :2].mean(2),
+        openings(face[:, EYE_POINTS].astype(np.float32)),
+        face[:, calibration().rigid].astype(np.float32),
+    )
+
+
+def turns(skull: F32, eyes: F64, size: tuple[int, int], rate: float) -> F64:
+    """Angles (T, 3), degrees, of a head's rigid points (T, N, 3), px, whose eyes are so far (T,) apart.
+
+    Good for how far and how fast a head turns: a mouth that speaks makes a few degrees a second of it. Where
+    somebody looks to on average is known less well, since no bones are learnt: `tasks.track` tells that.
+    """
+    told = np.full((len(skull), 3), np.nan)
+    known = np.isfinite(eyes)
+    if known.any():
+        camera = Camera.of_picture(*size)
+        lens = max(camera.focal, float(np.median(eyes[known])) * _NEAREST_MM / _CORNERS_MM)
+        told[known] = _angles(skull[known], camera._replace(focal=lens))
+    for run in runs(known, np.zeros(len(known), np.int32)):
+        told[run] = low_pass(told[run], _STEADY_S * rate)
+    return told
+
+
+def _angles(skull: F32, camera: Camera) -> F64:
+    shape = calibration().face[calibration().rigid].astype(np.float64)
+    parts = [skull[start : start + _STRETCH] for start in range(0, len(skull), _STRETCH)]
+    turned = np.concatenate([solve(part, shape, camera).rows[:, :3] for part in parts])
+    return np.asarray(np.degrees(turned))
 
 
 def mouth_sheet(videos: Sequence[tuple[Path, Watched]], columns: int = 12) -> bytes:

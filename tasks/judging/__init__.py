@@ -4,8 +4,9 @@
     manners    blinks, and how a head moves               figures     all of these, with what each is called
     crops      the same crops of two films, judged        intervals   means with bounds, and paired tests
     told       what is said of several takes              resampling  blocks of frames, drawn again
-    nearness   how far off figures near 1 are
+    nearness   how far off figures near 1 are             judges      networks that the user has
+    films      all of these, of films
 
-All but `crops` is arrays in, arrays out: nothing is read, and torch is not needed. Called by
-`tasks.evaluating`, by pages, and by benchmarks.
+All but `crops`, `judges` and `films` is arrays in, arrays out: nothing is read, and torch is not needed.
+Called by `tasks.evaluating`, by pages, and by benchmarks.
 """

@@ -48,6 +48,9 @@ def judged(
 
     NaN where it has no face, or where the other film has ended.
     """
+    known = np.isfinite(true.mouths[:, 2])
+    if not known.any():
+        return {name: np.full(len(known), np.nan) for name in figures}
     films = [VideoReader(truth)]
     films.append(VideoReader(video, films[0].rate, films[0].size))
     places, size = corners(true, box, *films[0].size)
@@ -59,7 +62,6 @@ def judged(
         other, made = (_cut(itertools.islice(film, len(at)), at, size) for film in pictures)
         for name, figure in figures.items():
             told[name][start : start + len(at)] = figure(made, other)
-    known = np.isfinite(true.mouths[:, 2])
     return {name: np.where(known, values, np.nan) for name, values in told.items()}
 
 

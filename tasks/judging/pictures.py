@@ -77,7 +77,9 @@ def sharpness(made: U8, true: U8) -> F64:
 
 def _edges(x: U8) -> float:
     light = x.astype(np.float64).mean(-1)
-    return float(np.square(np.diff(light, axis=0)).mean() + np.square(np.diff(light, axis=1)).mean())
+    # A crop of one row or column has no edges across it.
+    steps = [step for axis in (0, 1) if (step := np.diff(light, axis=axis)).size]
+    return float(sum(np.square(step).mean() for step in steps))
 
 
 def crop_likeness(made: U8, true: U8) -> F64:
@@ -98,9 +100,11 @@ def _overlap(a: U8, b: U8) -> float:
 
 
 def _statistics(x: U8) -> tuple[F64, F64]:
-    """Mean and deviation (4, 4, 3) of cells of a crop (H, W, 3)."""
+    """Mean and deviation (4, 4, 3) of cells of a crop (H, W, 3); fewer where it has no four pixels."""
     values = x.astype(np.float64)
-    rows, columns = (np.arange(_CELLS) * side // _CELLS for side in x.shape[:2])
+    # Of more cells than pixels some would be empty.
+    many = [min(_CELLS, side) for side in x.shape[:2]]
+    rows, columns = (np.arange(n) * side // n for n, side in zip(many, x.shape[:2], strict=True))
     count = np.outer(np.diff([*rows, x.shape[0]]), np.diff([*columns, x.shape[1]]))[..., None]
 
     def means(of: F64) -> F64:

@@ -97,6 +97,19 @@ def test_crops_that_are_no_window_tell_no_structure() -> None:
     assert len(psnr(TRUE[:0], TRUE[:0])) == len(ssim(TRUE[:0], TRUE[:0])) == 0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 2), (5, 3), (4, 4)])
+def test_the_smallest_crops_are_judged_by_what_they_have(size: tuple[int, int]) -> None:
+    """A face far away, or none at all: a warning would stand in the user's terminal."""
+    true, other = (made[:, 10 : 10 + size[0], 9 : 9 + size[1]] for made in (TRUE, film(seed=1)))
+    for figure in (psnr, ssim, sharpness, crop_likeness):
+        same = figure(true, true)
+        assert same.shape == figure(other, true).shape == (FRAMES,)
+    np.testing.assert_allclose(crop_likeness(true, true), 1)
+    assert (crop_likeness(other, true) < 1).all()
+    assert np.isnan(sharpness(true, true)).all() == (size == (1, 1)), "a single pixel is plain"
+
+
 @pytest.mark.parametrize("figure", [psnr, ssim, sharpness, crop_likeness])
 def test_what_does_not_belong_together_is_refused(figure) -> None:
     for made in (TRUE[:5], TRUE[:, 1:], TRUE.astype(float)):
