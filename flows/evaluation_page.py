@@ -81,17 +81,16 @@ def evaluation_page(told: Told, there: set[str], above: Mapping[str, str] | None
         *([section("Method against method", pairs_table(told))] if told.get("pairs") else []),
         *_worst(told, there),
         *([section("Published figures", published_table(told))] if told.get("published") else []),
-        section("What was measured, and how", _notes(told), facts(_facts(told)), meanings(told), _as_data()),
+        section("What was measured, and how", _notes(told), _ids(told), meanings(told), _as_data()),
     ]
     return page(f"{told['identity']}: {title(told)}", _lead(told), parts, above=above, use=_USES)
 
 
 def _lead(told: Told) -> str:
-    names, takes = _listed(list(told["methods"])), told["takes"]
+    takes = told["takes"]
     if told.get("truth") is None:
-        return (
-            f"{names} let {told['identity']} say {_listed(_sounds(told))}, {told['seconds']:.1f} s. {_UNTOLD}"
-        )
+        said = f"{_listed(_sounds(told))}, {told['seconds']:.1f} s in all"
+        return f"Each method lets {told['identity']} say {said}. {_UNTOLD}"
     if len(takes) == 1:
         dubbed = (
             f"a clip of {told['identity']} with the clip's own sound, and is held against the film itself"
@@ -138,14 +137,16 @@ def _notes(told: Told) -> str:
     return f'<ul class="notes">{rows}</ul>' if rows else ""
 
 
-def _facts(told: Told) -> dict[str, object]:
-    known = {"evaluation": told["id"], "identity": told["identity"]}
-    for take in told["takes"]:
-        of = f", {take['name']}" if len(told["takes"]) > 1 else ""
-        scored = f"{take['seconds']:.2f} s at {float(take['rate']):g} frames a second: {take['why']}"
-        known |= {f"clip{of}": take["clip"], f"says{of}": said_in(take), f"scored{of}": scored}
-        known |= {f"dub of {name}{of}": one["dub"] for name, one in take["methods"].items() if one.get("dub")}
-    return known
+def _ids(told: Told) -> str:
+    whole = {"evaluation": told["id"], "identity": told["identity"]}
+    parts = [facts((whole if not at else {}) | _facts(take)) for at, take in enumerate(told["takes"])]
+    return f"<details><summary>Clips and dubs</summary>{'<hr>'.join(parts)}</details>"
+
+
+def _facts(take: Told) -> dict[str, object]:
+    scored = f"{take['seconds']:.2f} s at {float(take['rate']):g} frames a second: {take['why']}"
+    dubs = {f"dub of {name}": one["dub"] for name, one in take["methods"].items() if one.get("dub")}
+    return {"clip": take["clip"], "says": said_in(take), "scored": scored, **dubs}
 
 
 def _as_data() -> str:

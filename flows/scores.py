@@ -42,12 +42,23 @@ def _card(told: Told, figure: Told, colours: Mapping[str, str]) -> str:
     low, high = low - spare, high + spare
     owns = {TRUTH: "var(--ink)", **colours}
     rows = "".join(_row(name, one, owns[name], low, high, marks) for name, one in scores.items())
-    small = " · ".join(filter(None, (figure["unit"], _WAYS[figure["better"]])))
+    small = " · ".join(filter(None, (figure["unit"], _way(figure, scores), _unbounded(scores))))
     return (
         f'<div class="card" title="{html.escape(figure["about"])}"><h3>{html.escape(figure["label"])}'
         f"<small>{html.escape(small)}</small></h3>{rows}"
         f'<div class="ends"><span>{number(low)}</span><span>{number(high)}</span></div></div>'
     )
+
+
+def _way(figure: Told, scores: Told) -> str:
+    return (
+        "best near the truth" if figure["better"] == "none" and TRUTH in scores else _WAYS[figure["better"]]
+    )
+
+
+def _unbounded(scores: Told) -> str:
+    """Nobody may take a dot for more than it is."""
+    return "" if any(one.get("low") is not None for one in scores.values()) else "no intervals"
 
 
 def _true(told: Told, figure: Told) -> Told:

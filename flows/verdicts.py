@@ -107,8 +107,8 @@ def _crossed(methods: Sequence[str], met: _Met) -> str:
     """The same as a table, where lines would be too many: a row against a column, the best on top."""
     sums = {name: _sum(name, met) for name in methods}
     order = sorted(methods, key=lambda name: sums[name][1] - sums[name][0])
-    corner = '<th scope="col">better : worse</th><th scope="col"><span>in all</span></th>'
-    heads = "".join(f'<th scope="col"><span>against {html.escape(name)}</span></th>' for name in order)
+    corner = '<th scope="col">better:worse<br>than</th><th scope="col"><span>in all</span></th>'
+    heads = "".join(f'<th scope="col"><span>{html.escape(name)}</span></th>' for name in order)
     rows = "".join(
         f'<tr><th scope="row">{html.escape(name)}</th>{_counted(*sums[name])}'
         + "".join("<td></td>" if other == name else _against(name, other, met) for other in order)
@@ -145,7 +145,7 @@ def _counted(more: int, less: int, tests: int) -> str:
         return "<td></td>"
     kind = ' class="up"' if more > less else ' class="down"' if less > more else ""
     words = f"better in {more}, worse in {less}, {tests - more - less} not told apart"
-    return f'<td{kind} title="{words}"><b>{more} : {less}</b><small>of {tests}</small></td>'
+    return f'<td{kind} title="{words}"><b>{more}:{less}</b><small>of {tests}</small></td>'
 
 
 def winner(told: Told, figure: Told, pair: Told) -> str | None:

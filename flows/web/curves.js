@@ -18,6 +18,7 @@
     const high = lowHigh(known)[1];
     const loudest = Math.max(1e-9, ...lowHigh(told.area.filter((value) => value !== null)).slice(1));
     const LEFT = 44, BELOW = 22, ABOVE = 10;
+    if (near.clientWidth < 500) span.value = "2"; // of more, a phone would show a thicket
     let now = 0;
 
     function lowHigh(values) {

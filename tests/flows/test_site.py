@@ -50,9 +50,11 @@ def dubbed(home: Home, root: Path, speech: str = "good <morning>.wav", identity:
     return produce(home, recipe, make, identity=identity)
 
 
-def judged(home: Home, root: Path, dub: Artifact) -> Artifact:
-    """An evaluation with its films and pictures beside its figures."""
-    told, files = evaluated(root / "films", seconds=1, methods=("memface", "nearest"))
+def judged(home: Home, root: Path, dub: Artifact, *, driven: bool) -> Artifact:
+    """An evaluation of two takes with its films and pictures beside its figures."""
+    told, files = evaluated(
+        root / f"films-{driven}", seconds=0.6, methods=("memface", "nearest"), takes=2, driven=driven
+    )
 
     def make(workspace: Path) -> Made:
         (workspace / "evaluation.json").write_text(json.dumps(told))
@@ -61,16 +63,15 @@ def judged(home: Home, root: Path, dub: Artifact) -> Artifact:
             (workspace / name).write_bytes(data)
         return Made()
 
-    return produce(home, Recipe("evaluation", "evaluate", 9, {}, {"dub": dub.id}), make, identity="anna")
+    recipe = Recipe("evaluation", "evaluate", 9, {"driven": driven}, {"dub": dub.id})
+    return produce(home, recipe, make, identity="anna")
 
 
 def scored(home: Home, dub: Artifact) -> Artifact:
-    """An evaluation as they were before they had films."""
-    methods = {"nearest": {"opening": 0.5, "dub": dub.id}, "memface": {"opening": None, "dub": dub.id}}
-    told = {"clip": "clip-1", "seconds": 1.0, "why": "its end", "notes": ["a <note>"], "methods": methods}
+    """An evaluation as they were before they had films: no page of today can show it."""
 
     def make(workspace: Path) -> Made:
-        (workspace / "scores.json").write_text(json.dumps(told))
+        (workspace / "scores.json").write_text("{}")
         return Made()
 
     return produce(home, Recipe("evaluation", "evaluate", 3, {}, {"dub": dub.id}), make, identity="anna")
@@ -78,13 +79,14 @@ def scored(home: Home, dub: Artifact) -> Artifact:
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home where anna has a clip, a memory, a dub and two evaluations, and bert has but a clip."""
+    """A home where anna has a clip, a memory, a dub and three evaluations, and bert has but a clip."""
     root = tmp_path_factory.mktemp("lived")
     home = material_home(root / "home", frames=60)
     ledger = Ledger(home.objects)
     remember(home, "anna", features_of(home, ledger, "anna"), RememberOptions(slots=30, side=48))
     dub = dubbed(home, root)
-    judged(home, root, dub)
+    for driven in (False, True):
+        judged(home, root, dub, driven=driven)
     scored(home, dub)
     keep_consent(root / "home", "bert")
     ingest([film(root / "b<e>rt.mp4")], "bert", home=str(root / "home"))
@@ -111,7 +113,7 @@ def test_the_gallery_stands_alone_and_every_link_leads_somewhere(
     told = json.loads(memdub.out)["gallery"]
     assert (told["identities"], told["dubs"], told["evaluations"]) == (["anna", "bert"], 1, 2)
     pages = sorted((root / "out").rglob("*.html"))
-    assert len(pages) == 7, "the index, two people, a memory, a dub, two evaluations"
+    assert len(pages) == 7, "the index, two people, a memory, a dub, two evaluations; none of the old one"
     for page in pages:
         text = page.read_text()
         parser = Balanced()
@@ -131,7 +133,7 @@ def test_a_person_s_page_tells_all_that_there_is(memdub: Shell, root: Path, live
     assert page.count("data:image/jpeg") == 1 + 24, "a still of the clip, and some mouths"
     assert "good &lt;morning&gt;.wav" in page
     assert "data-node" in page, "no lineage"
-    assert "memface, nearest" in page
+    assert "memface, nearest, driven by french.wav and german.wav" in page
     memory = (root / "out/anna/memory.html").read_text()
     assert memory.count("data:image/jpeg") == 30
     (dub,) = (root / "out/anna").glob("dub-*.html")
@@ -142,7 +144,7 @@ def test_a_person_s_page_tells_all_that_there_is(memdub: Shell, root: Path, live
 def test_nothing_is_shown_that_was_not_agreed_to(memdub: Shell, root: Path, lived_in: Home) -> None:
     assert memdub("gallery", root / "out") == 0
     films = list((root / "out").rglob("*.mp4"))
-    assert len(films) == 4
+    assert len(films) == 1 + 2 * 3 + 2 * 2, "a dub, two takes with the truth, two without"
     mine = root / "out" / "notes.txt"
     mine.write_text("mine")
     keep_consent(root / "home", "anna", SCOPE, expires="2020-02-02")
