@@ -22,7 +22,7 @@ from storage.home import Home
 from storage.recipes import Recipe, hash_file
 from tasks.in_sync import PUBLIC
 from tasks.judged import TRUTH, judged
-from tasks.judging.judges import EMBEDDING, LPIPS, Judges
+from tasks.judging.judges import Judges
 from tasks.trials import WRONG_S, Take, recipe_told
 
 __all__ = ["TOLD", "Job", "evaluate", "recipe_of"]
@@ -53,7 +53,7 @@ def recipe_of(job: Job) -> Recipe:
     parameters = {
         "takes": [[one.scored.start, one.scored.stop, one.scored.split] for one in job.takes],
         "methods": [one.method for one in job.takes[0].trials],
-        "weights": _weights(),
+        "weights": {**job.judges.digests, **_public()},
     }
     return Recipe("evaluation", "evaluate", VERSION, parameters, inputs)
 
@@ -66,10 +66,10 @@ def _inputs(take: Take) -> Iterator[tuple[str, str]]:
             yield f"{one.method}, wrong sound", one.wrong.id
 
 
-def _weights(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The user's own networks, by content: without them less is told."""
-    named = {name: environ.get(name) for name in (PUBLIC, LPIPS, EMBEDDING)}
-    return {name: hash_file(Path(path)) for name, path in named.items() if path}
+def _public() -> dict[str, str]:
+    """The public SyncNet's content, where the user has it: without it less is told."""
+    named = os.environ.get(PUBLIC)
+    return {"lse": hash_file(named)} if named else {}
 
 
 def evaluate(job: Job) -> Artifact:

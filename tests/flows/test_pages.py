@@ -11,7 +11,7 @@ from flows.pages import Curve, curves, facts, page, picture, section, table, vid
 class Balanced(HTMLParser):
     """Every element that is opened is closed, in order."""
 
-    VOID = frozenset({"meta", "img", "link", "input"})
+    VOID = frozenset({"meta", "img", "link", "input", "hr"})
 
     def __init__(self) -> None:
         super().__init__()
