@@ -29,7 +29,7 @@ from models.training import load_network
 
 __all__ = ["Painter"]
 
-_MOUTH = ("jaw", "lips")
+_MOUTH = ("jaw", "lips", "cheeks")  # what the ear hears: a filmed cheek would tell of the filmed mouth
 _SOFT = 0.03  # of the side: how softly what is drawn of a filmed head ends
 _LIDS = 0.015  # of the side: how far lids and their folds reach beyond the eyes
 

@@ -24,6 +24,7 @@ from storage.home import Home
 from storage.ledger import Ledger
 from storage.weights import Registry
 from tasks.dubbing.shown import Showing, behind, references
+from tasks.dubbing.unseen import told_mouths
 from tasks.ears import Ear, ear_of_checkpoint, hears
 from tasks.material import Material, person_arrays
 from tasks.remember import open_memory
@@ -90,7 +91,8 @@ class Cast:
         self, home: Home, folder: Path, seed: int, template: Material, without: tuple[int, int] | None = None
     ) -> _Maker:
         """What makes speakers; weights are read once. `folder` takes copies from a bucket."""
-        person, showing = person_of(home, self.materials, self.memory), self.showing(without)
+        mouths, showing = told_mouths(self.materials, template, without), self.showing(without)
+        person = person_of(home, self.materials, self.memory, mouths)
         if showing is not None:
             shown = references(home, self.materials, template, showing)
             person = person._replace(references=shown)
@@ -125,15 +127,18 @@ class _Maker:
             ) from error
 
 
-def person_of(home: Home, materials: Sequence[Material], memory: Artifact | None) -> Person:
-    """Of whom a speaker speaks: all that the person's clips and memory say."""
+def person_of(
+    home: Home, materials: Sequence[Material], memory: Artifact | None, mouths: Sequence[Material]
+) -> Person:
+    """Of whom a speaker speaks, as clips and memory say; how a mouth usually is, as `mouths` alone do."""
     arrays = {name: torch.from_numpy(values) for name, values in person_arrays(materials).items()}
     kept = None
     if memory is not None:
         stored = open_memory(home, memory)
         told = (stored.keys, stored.patches, stored.points, stored.turn)
         kept = Memory(*(torch.from_numpy(values) for values in told))
-    statistics = {name: arrays[name] for name in ("expression_mean", "expression_std")}
+    usual = person_arrays(mouths)
+    statistics = {name: torch.from_numpy(usual[name]) for name in ("expression_mean", "expression_std")}
     return Person(arrays["identity"], arrays["texture"], kept, statistics)
 
 

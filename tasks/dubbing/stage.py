@@ -42,15 +42,17 @@ from tasks.dubbing.hearing import Hearing, listen
 from tasks.dubbing.motion import move
 from tasks.dubbing.telling import canvas_scale, unrest_of, warnings_of
 from tasks.dubbing.template import Chosen
+from tasks.dubbing.unseen import told_mouths
 from tasks.dubbing.walk import speaking, walk
 from tasks.extract import video_of
 from tasks.manifest import Claim, Ingredient, sign
+from tasks.material import Material
 from tasks.threads import one_thread
 
 __all__ = ["FILM", "POSES", "DubOptions", "Job", "dub", "recipe_of", "told_of"]
 
 # Risen when the same recipe gives another film.
-VERSION = 2
+VERSION = 3
 FILM, TOLD = "dub.mp4", "dub.json"
 POSES = ("generated", "template")
 _WARM_UP = 10
@@ -114,6 +116,9 @@ def recipe_of(job: Job) -> Recipe:
         parameters["pose"] = options.pose
     if cast.looks:
         parameters["without"] = options.without and list(options.without)
+    elif options.without is not None:
+        # It is shown no frame at all; what is told of its mouth is told without these.
+        parameters["hidden"] = list(options.without)
     # The person is told by all clips: they are in the recipe too.
     others = {
         f"features {number}": one.features.id
@@ -232,7 +237,8 @@ def _scene(job: Job, hearing: Hearing, video: VideoReader, workspace: Path, spea
     template = template._replace(plates=plates, walked=(chosen.within.start, chosen.within.stop))
     speaker.meet(template)
     with job.clock("listen"):
-        moving = move(speaker, hearing, workspace / "sound", rate, _rest(chosen), still=still)
+        rest = _rest(told_mouths(job.cast.materials, chosen.material, job.options.without)[0])
+        moving = move(speaker, hearing, workspace / "sound", rate, rest, still=still)
     reach: tuple[int, int] | None = getattr(speaker, "reach", None)
     unrest = 0.0 if still else max((plate.unrest for plate in behind.values()), default=0.0)
     lossless = job.options.lossless
@@ -278,9 +284,9 @@ def _counted(job: Job, frames: int) -> Callable[[int], None]:
     return step
 
 
-def _rest(chosen: Chosen) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The person's shut mouth, as the template shows it."""
-    material, seen = chosen.material, chosen.looks.seen
+def _rest(material: Material) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The person's shut mouth, as this clip shows it."""
+    seen = material.seen
     names = material.group.names
     voice = (
         material.group.read("audio/voice_frames")
