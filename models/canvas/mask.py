@@ -166,7 +166,8 @@ def _most(values: Tensor, pixels: int, axis: int) -> Tensor:
 def guard_of(places: Tensor) -> int:
     """Canvas pixels around the mask of which the samples were taken, in part, from below it.
 
-    Sampling looks at two picture pixels to each side, and pasting reaches one canvas pixel out.
+    Sampling looks at two picture pixels to each side, each of which has its colour from two further away, as
+    colours are stored at half the size; and pasting reaches one canvas pixel out.
     """
     scale = float(places[:, :, 0].norm(dim=1).min())
-    return max(GUARD, math.ceil(1.5 + 2 / max(scale, 0.05)))
+    return max(GUARD, math.ceil(1.5 + 4 / max(scale, 0.05)))

@@ -26,7 +26,7 @@ from storage.media import split
 from tasks.remember import Remembered, RememberOptions, _write, features_of, open_memory, read_memory
 from tests.helpers.hidden import Under, censored, noisy, seen_as, under
 from tests.helpers.material_home import SIZE
-from tests.helpers.over_itself import REMEMBER, Made, Person, drawn, job_of, person
+from tests.helpers.over_itself import Made, Person, drawn, job_of, person
 
 Change = Callable[[int, np.ndarray], np.ndarray]
 
@@ -95,17 +95,7 @@ def test_what_is_hidden_changes_nothing(anna: Person, name: str) -> None:
     assert not torch.equal(patches(drawn(anna, told)), patches(drawn(anna, untold)))
 
 
-SPREADS = pytest.mark.xfail(
-    strict=True,
-    reason="`models.canvas.mask.guard_of` counts two pixels of the picture that a sample reaches; colours, "
-    "which are stored at half the size, reach four. Of small faces, 3 % of a mouth by a level or two of 255.",
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=SPREADS if name in REMEMBER else ()) for name in sorted(METHODS)],
-)
+@pytest.mark.parametrize("name", sorted(METHODS))
 def test_colours_at_the_edge_of_what_is_hidden_change_nothing(anna: Person, name: str) -> None:
     job = job_of(anna, name, anna.material, anna.hidden)
     plain = drawn(anna, job)
