@@ -6,7 +6,8 @@ Which frames say so differs. `sharpness` of a frame is over the same frame of th
 or wrong by itself, and one too sharp makes none better that is blurred. `jitter` of a frame is over the mean
 of the whole take: speech itself swings between none and several times of it, the truth's as well, and a mouth
 that moved evenly would be nearest to 1. There only the take's mean is right or wrong, and frames have what
-each adds to that. Called by `tasks.judging.told`.
+each adds to that. Two that are both right are told apart too seldom rather than too often.
+Called by `tasks.judging.told`.
 
 Shape legend: n frames of one take.
 """
