@@ -140,7 +140,7 @@ def _notes(told: Told) -> str:
 def _ids(told: Told) -> str:
     whole = {"evaluation": told["id"], "identity": told["identity"]}
     parts = [facts((whole if not at else {}) | _facts(take)) for at, take in enumerate(told["takes"])]
-    return f"<details><summary>Clips and dubs</summary>{'<hr>'.join(parts)}</details>"
+    return f"<details><summary>Clips and dubs</summary>{''.join(parts)}</details>"
 
 
 def _facts(take: Told) -> dict[str, object]:

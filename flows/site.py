@@ -135,7 +135,8 @@ def _index(home: Home, people: list[_Person]) -> str:
     if any(one.evaluations for one in people):
         parts.append(section("Evaluations", _evaluations(people)))
     lead = (
-        f"The home {home.url}: {len(people)} {'person' if len(people) == 1 else 'people'}, {len(dubs)} dubs."
+        f"The home {home.url}: {len(people)} {'person' if len(people) == 1 else 'people'}, "
+        f"{_count(len(dubs), 'dub')}."
     )
     return page("memdub", lead, parts, use="site tables")
 
@@ -172,7 +173,7 @@ def _evaluations(people: list[_Person]) -> str:
     rows = [
         [
             cell(_link(f"{one.name}/index.html", one.name), one.name),
-            cell(_link(f"{one.name}/{found.address}", found.title), found.title, "left"),
+            cell(_link(f"{one.name}/{found.address}", found.title), found.title, "left wide"),
             cell(html.escape(row["id"]), row["id"], "left"),
             cell(when(row["started"]), row["started"].isoformat()),
         ]

@@ -15,13 +15,17 @@ from flows.pages import page
 __all__ = ["SCRIPT", "study_page"]
 
 _STYLE = """<style>
-.films { display: flex; flex-wrap: wrap; gap: 1rem; } .films figure { flex: 1 1 240px; }
-.films video { width: 100%; } .films figcaption { text-align: center; font-weight: 600; }
+/* Side by side on a phone too, where the keys are in view: left stays left, and neither film is first. */
+.films { display: flex; gap: .8rem; } .films figure { flex: 1 1 0; }
+.films video { width: 100%; max-height: calc(100vh - 17rem); object-fit: contain; background: transparent; }
+.films figcaption { text-align: center; font-weight: 600; }
 .keys button, #begin button { font: inherit; padding: .6rem 1rem; border-radius: 8px; cursor: pointer;
   border: 1px solid var(--line); background: transparent; color: inherit; min-height: 44px; }
 .keys button:focus-visible, input:focus-visible { outline: 3px solid #2f7dd1; outline-offset: 2px; }
 .keys button[aria-pressed=true] { border-color: #2f7dd1; box-shadow: inset 0 0 0 1px #2f7dd1; }
-.keys { margin-top: 1rem; } input { font: inherit; padding: .5rem; max-width: 100%; }
+.keys { margin-top: 1rem; display: flex; flex-wrap: wrap; gap: .5rem; } #begin p { margin: 1rem 0; }
+input { font: inherit; padding: .5rem; max-width: 100%; box-sizing: border-box; }
+@media (max-width: 640px) { .films { gap: .4rem; } .keys button { flex: 1 1 30%; padding: .6rem .4rem; } }
 [hidden] { display: none !important; }
 kbd { border: 1px solid var(--line); border-radius: 4px; padding: 0 .3em; }
 </style>"""
