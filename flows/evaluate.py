@@ -30,7 +30,6 @@ from storage.runs import run
 
 if TYPE_CHECKING:
     from tasks.judging.judges import Judges
-
     from tasks.trials import Take
 
 __all__ = ["METHODS", "Evaluated", "evaluate", "every"]
