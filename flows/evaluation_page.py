@@ -3,8 +3,8 @@
     write(folder, told, {"1-truth.mp4": path, "1-memface.mp4": path, "1-worst-memface-12.jpg": bytes})
 
 `told` is the evaluation as data; the folder then holds all that the page needs, and opens from a disk. Called
-by whoever has made an evaluation, and by `flows.site`. Its parts are made by `flows.takes`, `flows.scores`,
-`flows.verdicts` and `flows.pairings`.
+by whoever has made an evaluation, and by `flows.site`. Its parts are made by `flows.in_short`, `flows.takes`,
+`flows.scores` and `flows.pairings`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from flows.in_short import in_short
 from flows.pages import facts, page, section
 from flows.pairings import pairs_table
 from flows.players import own_colour
 from flows.scores import cards, meanings, published_table, scores_table
 from flows.takes import TRUTH, heading, said_in, watched, worst_of
-from flows.verdicts import in_short
 
 __all__ = ["DATA", "TRUTH", "evaluation_page", "files_of", "title", "write"]
 
 DATA = "evaluation.json"
+_WRONG = "Where it goes wrong"
 _USES = "players blocks curves tables scores"
-_WORST = "<p>The frames of each method with the worst values. A picture leads to its moment.</p>"
 _UNTOLD = (
     "Nobody was filmed saying this, so there is no truth to hold it against: sync, motion in silence, shake, "
     "blinks and pose are told, and nothing here says how right a mouth looks."
@@ -115,8 +115,7 @@ def _takes(told: Told, there: set[str], colours: Mapping[str, str]) -> list[str]
         inside = watched(take, there, colours, first=not number)
         if several:
             cases = worst_of(take, told["figures"], there)
-            note = f"<h4>Where it goes wrong</h4>{_WORST}{cases}" if cases else ""
-            inside = heading(take) + inside + note
+            inside = heading(take) + inside + (f"<h4>{_WRONG}</h4>{cases}" if cases else "")
         parts.append(f'<div class="take" data-name="{html.escape(str(take["name"]))}">{inside}</div>')
     return parts
 
@@ -124,7 +123,7 @@ def _takes(told: Told, there: set[str], colours: Mapping[str, str]) -> list[str]
 def _worst(told: Told, there: set[str]) -> list[str]:
     """The worst moments of the only take."""
     cases = worst_of(told["takes"][0], told["figures"], there) if len(told["takes"]) == 1 else ""
-    return [section("Where it goes wrong", _WORST, cases)] if cases else []
+    return [section(_WRONG, cases)] if cases else []
 
 
 def _notes(told: Told) -> str:

@@ -71,7 +71,9 @@ def worst_of(take: Told, figures: Sequence[Told], there: Collection[str]) -> str
     """The frames of each method with the worst values, as pictures that lead to their moments."""
     labels = {one["name"]: one for one in figures}
     cells = "".join(_case(one, labels, take) for one in take.get("worst") or () if one["picture"] in there)
-    return f'<div class="worst">{cells}</div>' if cells else ""
+    left = ": on the left the truth" if take.get("truth") else ""
+    note = f"<p>The frames of each method with the worst values{left}. A picture leads to its moment.</p>"
+    return f'{note}<div class="worst">{cells}</div>' if cells else ""
 
 
 def _case(one: Told, labels: Mapping[str, Told], take: Told) -> str:
@@ -81,6 +83,6 @@ def _case(one: Told, labels: Mapping[str, Told], take: Told) -> str:
     picture, at = html.escape(one["picture"]), f"{frame / float(take['rate']):.2f} s"
     return (
         f'<button type="button" data-frame="{frame}" data-take="{html.escape(str(take["name"]))}">'
-        f'<img src="{picture}" loading="lazy" alt="{name} at {at}: the truth, and what was made">'
+        f'<img src="{picture}" loading="lazy" alt="{name} at {at}">'
         f"<b>{name}</b><span>{told}</span><span>at {at}, frame {frame}</span></button>"
     )

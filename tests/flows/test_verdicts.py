@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from flows.evaluation_page import evaluation_page
+from flows.in_short import in_short
 from flows.pairings import pairs_table
 from flows.scores import scores_table
-from flows.verdicts import in_short, leading, number, signed
+from flows.verdicts import leading, number, signed
 from tests.helpers.evaluations import evaluated
 
 
