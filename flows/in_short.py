@@ -38,8 +38,9 @@ def in_short(told: Told) -> str:
     lines = _crossed(list(told["methods"]), met) if many else _lines(met)
     small = _KEY if many else ""
     small += (
-        f"Better: p below {SURE} in a paired test over blocks of the same seconds, corrected for the number "
-        f"of tests. Figures are not independent of each other.{_left_out(tested)}"
+        f"Better: p below {SURE} in a paired test over the same seconds, corrected for the number of "
+        "pairs. Figures are not independent of each other, and among twenty one may be so by chance."
+        f"{_left_out(tested)}"
     )
     return f'{before}{lines}<p class="small">{small}</p>'
 

@@ -26,16 +26,9 @@ def winner(told: Told, figure: Told, pair: Told) -> str | None:
     """Who is better in this figure, if that is sure."""
     if pair["p"] is None or pair["p"] >= SURE or pair["difference"] is None:
         return None
-    if figure["better"] == "near 1":
-        off = {name: _off(told, name, figure["name"]) for name in (pair["a"], pair["b"])}
-        return min(off, key=lambda name: off[name])
+    # Near 1, the difference is of how far off both are: less is better there, too.
     ahead = (pair["difference"] > 0) == (figure["better"] == "more")
     return str(pair["a"] if ahead else pair["b"])
-
-
-def _off(told: Told, method: str, figure: str) -> float:
-    mean = (told["methods"][method]["figures"].get(figure) or {}).get("mean")
-    return math.inf if mean is None else abs(mean - 1)
 
 
 def leading(told: Told, figure: Told) -> set[str]:
@@ -44,12 +37,17 @@ def leading(told: Told, figure: Told) -> set[str]:
     known = {name: float(mean) for name, mean in means.items() if mean is not None}
     if figure["better"] == "none" or len(known) < 2:
         return set()
-    worth = {"more": lambda v: v, "less": lambda v: -v, "near 1": lambda v: -abs(v - 1)}[figure["better"]]
+    worth = {"more": lambda v: v, "less": lambda v: -v, "near 1": _near}[figure["better"]]
     best = max(known, key=lambda name: worth(known[name]))
     pairs = [one for one in told.get("pairs") or () if one["figure"] == figure["name"] and not too_few(one)]
     mine = [one for one in pairs if best in (one["a"], one["b"])]
     same = [{one["a"], one["b"]} & set(known) for one in mine if winner(told, figure, one) is None]
     return {best}.union(*same) if mine else set()
+
+
+def _near(value: float) -> float:
+    """Half as much is as far off as twice as much."""
+    return -abs(math.log(value)) if value > 0 else -math.inf
 
 
 def scores_of(told: Told, figure: Told) -> dict[str, Told]:

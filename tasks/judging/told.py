@@ -81,7 +81,7 @@ def about(names: Iterable[str]) -> list[dict[str, str]]:
 
 
 def pairs(methods: Mapping[str, Takes]) -> list[dict[str, Any]]:
-    """Every two methods by every figure that has a better and a worse; p of all tests together (Holm).
+    """Every two methods by every figure that has a better and a worse; p of a figure's tests together (Holm).
 
     Each method has the same takes, in the same order. Of figures that should be near 1 the difference is that
     of how far off both are (`tasks.judging.nearness`): below 0 the first is nearer. `least` is the smallest p
@@ -94,9 +94,11 @@ def pairs(methods: Mapping[str, Takes]) -> list[dict[str, Any]]:
         for (a, own), (b, other) in itertools.combinations(methods.items(), 2)
         if (found := _compared(own, other, one.name)) is not None
     ]
-    for name in ("p", "least"):
-        for one, raised in zip(told, holm([one[name] for one in told]), strict=True):
-            one[name] = raised
+    for _, tests in itertools.groupby(told, lambda one: one["figure"]):
+        own = list(tests)
+        for name in ("p", "least"):
+            for one, raised in zip(own, holm([one[name] for one in own]), strict=True):
+                one[name] = raised
     return [{name: number(v) if isinstance(v, float) else v for name, v in one.items()} for one in told]
 
 

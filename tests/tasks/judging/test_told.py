@@ -58,8 +58,8 @@ def test_pairs_are_of_windows_within_clips() -> None:
     cells = np.r_[windows_of(175, RATE), windows_of(150, RATE)]
     found = paired(*values, cells, np.repeat([0, 1], [175, 150]))
     assert (psnr["difference"], psnr["p"]) == (found.difference, found.p)
-    # Four windows of seven seconds and three of six; two of 128 ways are as far as can be.
-    assert psnr["least"] == 2 / 2**7
+    # Seven windows and six; two of 8192 ways are as far as can be.
+    assert psnr["least"] == 2 / 2**13
     with pytest.raises(ValueError, match="argument 2"):
         pairs({"a": a, "b": b[:1]})
 
@@ -69,13 +69,13 @@ def _only(take: Take, name: str) -> Take:
 
 
 def test_what_few_windows_cannot_tell_is_told() -> None:
-    """However far apart: three methods by two figures are six tests, of which none falls below."""
-    for seconds, blocks in ((4, 2), (10, 5), (20, 10)):
+    """However far apart: three methods are three tests a figure, of which none falls below."""
+    for seconds, blocks in ((2, 2), (5, 5), (10, 10)):
         methods = {name: [_shifted(seconds, 40.0 * k)] for k, name in enumerate("abc")}
         found = pairs(methods)
         assert len(found) == 6
         for pair in found:
-            assert pair["p"] == pair["least"] == min(1, 6 * 2.0 ** (1 - blocks))
+            assert pair["p"] == pair["least"] == min(1, 3 * 2.0 ** (1 - blocks))
     assert found[0]["least"] < 0.05
 
 
@@ -95,7 +95,7 @@ def test_tests_of_nothing_are_null_and_take_nothing_from_others() -> None:
     gone = Take({"psnr": np.full(250, np.nan), "lmd": frames(0, 10).frames["lmd"]}, RATE)
     psnr, lmd = pairs({"a": [gone], "b": [frames(1, 10)]})
     assert [psnr[name] for name in ("difference", "low", "high", "p", "least")] == [None] * 5
-    assert lmd["least"] == 2 / 2**5
+    assert lmd["least"] == 2 / 2**10
 
 
 def test_tests_come_in_the_order_of_all_lists() -> None:
