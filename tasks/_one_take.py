@@ -29,7 +29,7 @@ from tasks.judging.judges import Judges
 from tasks.judging.lips import opening
 from tasks.judging.told import number, worst_frames
 from tasks.material import Material
-from tasks.trials import Take
+from tasks.trials import Take, redrawn
 from tasks.watching import Watched
 
 __all__ = ["TRUTH", "Found", "films_watched", "watched_take"]
@@ -87,8 +87,9 @@ class _Viewer:
         loudness, voice = (_heard(self.take.material, start, stop, n) for n in ("loudness", "voice"))
         found.truth = own_figures(true, voice > _SPEAKS)
         found.rows.append((film, true))
+        true = _where(redrawn(self.take.material, self.take.trials)[start:stop], true)
         curves, worst = self._begun(found, loudness), found.told["worst"]
-        curves[TRUTH] = _curve(true.gaps)
+        curves[TRUTH] = _curve(found.rows[0][1].gaps)
         found.told["truth"] = {"film": cut(film, start, stop, self._file(f"{TRUTH}.mp4")).name}
         for one in self.take.trials:
             own, made = self._shown(found, one.method, one.own)
@@ -163,6 +164,13 @@ class _Viewer:
             one = {"method": method, "frame": frame, "figure": "lmd", "value": float(values[frame])}
             told.append({**one, "picture": path.name})
         return told
+
+
+def _where(drawn: NDArray[np.bool_], true: Watched) -> Watched:
+    """Lips are compared where every method draws them, as if there were no face elsewhere."""
+    told = np.where(drawn[: len(true.gaps)], 0.0, np.nan)
+    lips, mouths = true.lips + told[:, None, None], true.mouths + told[:, None]
+    return true._replace(gaps=true.gaps + told, mouths=mouths, lips=lips)
 
 
 def _frame(film: Path, at: int) -> NDArray[np.uint8]:

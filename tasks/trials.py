@@ -7,9 +7,8 @@
 A clip may also be dubbed with other speech: then there is no truth, and every frame counts.
 
 Frames count that none of the dubs' checkpoints was trained on: a dub's recipe names its checkpoints, and
-theirs say what they held back. A memory may know those frames all the same, which is counted and said; so do
-averages over a person's clips, which all methods alike are given. Called by `flows.evaluate`, and by
-`tasks.evaluating`.
+theirs say what they held back. A memory may know those frames all the same, which is counted and said. Called
+by `flows.evaluate`, and by `tasks.evaluating`.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from storage.artifacts import Artifact, find
 from storage.errors import RequestError
@@ -28,6 +28,8 @@ from storage.home import Home
 from storage.ledger import Ledger
 from storage.media import read_sound
 from tasks.bundles import ROWS_A_SECOND
+from tasks.dubbing.template import looks_of
+from tasks.dubbing.walk import speaking
 from tasks.extract import video_of
 from tasks.material import Cut, Material
 from tasks.measuring import RATE, earlier, in_step, write_sound
@@ -41,6 +43,7 @@ __all__ = [
     "Trial",
     "driven",
     "recipe_told",
+    "redrawn",
     "scored",
     "sounds_of",
     "unshown",
@@ -106,7 +109,20 @@ def scored(home: Home, material: Material, trials: Sequence[Trial]) -> Scored:
         raise RequestError("too short to be scored", where=material.clip.id, do="name a longer one by --clip")
     notes = [_remembered(home, one, material.clip.id, range(start, stop)) for one in trials]
     notes += _few((stop - start) / rate)
+    aside = int((~redrawn(material, trials)[start:stop]).sum())
+    if aside:
+        what = "count for nobody: of a face turned aside some methods show what was filmed"
+        notes.append(f"{aside} of {stop - start} frames {what}")
     return Scored(start, stop, split, why, tuple(filter(None, notes)))
+
+
+def redrawn(material: Material, trials: Sequence[Trial]) -> NDArray[np.bool_]:
+    """Frames of the clip (n,) that every method draws wholly: of a face turned aside some show the truth."""
+    looks, order = looks_of(material), np.arange(len(material.seen))
+    limits = {recipe_told(one.own)["parameters"].get("yaw_limit", math.inf) for one in trials}
+    shares = [speaking(looks, order, material.rate, limit)[1] for limit in limits]
+    # Where no face is, nobody is compared anyway.
+    return np.asarray((np.min(shares, axis=0) >= 1) | ~material.seen)
 
 
 def driven(material: Material, frames: int) -> Scored:

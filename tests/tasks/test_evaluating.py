@@ -18,7 +18,7 @@ from storage.recipes import Recipe
 from tasks.extract import video_of
 from tasks.material import Material, open_materials
 from tasks.remember import RememberOptions, features_of, remember
-from tasks.trials import Trial, scored, sounds_of
+from tasks.trials import Trial, redrawn, scored, sounds_of
 from tests.helpers.footage import film
 from tests.helpers.material_home import FRAMES, features_in, material_home
 
@@ -138,3 +138,18 @@ def test_too_short_a_clip_is_refused(
     monkeypatch.setattr(Material, "sound_late_s", FRAMES / 25)
     with pytest.raises(RequestError, match="too short to be scored"):
         scored(home, clips[0], [trial(home)])
+
+
+def test_frames_in_which_a_method_shows_the_truth_count_for_nobody(home: Home, clips: list[Material]) -> None:
+    yaw = np.abs(clips[0].fit("rotation")[:, 1])
+    assert 0.1 < yaw.max() < 0.3
+    free, bound = (made(home, "dub", {"yaw_limit": limit}, {}) for limit in (1.0, float(yaw.max()) / 2))
+    assert redrawn(clips[0], [Trial("some", free, free)]).all()
+    assert len(scored(home, clips[0], [Trial("some", free, free)]).notes) == 1
+    both = [Trial("some", free, free), Trial("other", bound, bound)]
+    drawn = redrawn(clips[0], both)
+    assert not drawn[yaw > float(yaw.max()) / 2].any()
+    found = scored(home, clips[0], both)
+    aside = int((~drawn[found.start :]).sum())
+    assert aside > 0
+    assert found.notes[-1].startswith(f"{aside} of {found.stop - found.start} frames count for nobody")
