@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from flows.engine import call
-from flows.evaluation_page import write
+from flows.evaluation_page import files_of, write
 from flows.trying import Taking, chosen, options_of, require_able
 from flows.watching import Watch, no_progress
 from storage import consent
@@ -101,10 +101,9 @@ class Evaluated:
 
     def write_page(self, home: Home, folder: Path) -> Path:
         """The page with its films, in a folder that opens from a disk."""
-        named = [one for take in self.told["takes"] for one in _files(take)]
         with tempfile.TemporaryDirectory() as passing:
             files: dict[str, bytes | Path] = {}
-            for name in named:
+            for name in files_of(self.told):
                 path = Path(passing) / name
                 path.write_bytes(_stored(home, self.evaluation, name))
                 files[name] = path
@@ -116,13 +115,6 @@ def every() -> list[str]:
     from models.methods import METHODS as KNOWN
 
     return sorted(KNOWN, key=lambda name: (name != METHODS[0], name))
-
-
-def _files(take: dict[str, Any]) -> list[str]:
-    """What a take's part of the page shows."""
-    films = [one["film"] for one in take["methods"].values()]
-    films += [take["truth"]["film"]] if take["truth"] else []
-    return films + [one["picture"] for one in take["worst"]]
 
 
 def evaluate(

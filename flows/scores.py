@@ -109,17 +109,15 @@ def _scored(score: Told, *, top: bool) -> str:
 
 def published_table(told: Told) -> str:
     """What papers report, kept apart from what was measured here: their data is other data."""
-    labels = {one["name"]: one for one in told["figures"]}
     head = [(name, "ascending") for name in ("method", "figure", "value", "on", "source")] + [("", "")]
     rows = []
     for one in told["published"]:
-        figure = labels.get(one["figure"])
         value = _published(one["value"])
         words = [html.escape(str(one[name])) for name in ("data", "source")]
         rows.append(
             [
                 cell(html.escape(one["method"]), one["method"]),
-                cell(html.escape(headed(figure) if figure else one["figure"]), one["figure"], "left"),
+                cell(html.escape(one["label"]), one["label"], "left"),
                 cell(value, one["value"]),
                 *(cell(text, text, "left wide") for text in words),
                 cell('<span class="tag">not the same data</span>', "", "left"),

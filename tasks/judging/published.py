@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from tasks.judging.figures import named
+
 __all__ = ["published"]
 
 _MEMFACE = "Tang et al., Memories are One-to-Many Mapping Alleviators, arXiv 2212.05005, 2022, {}"
@@ -65,7 +67,7 @@ _TABLES = (
 
 
 def published(methods: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of these methods: method, figure (a name of `FIGURES`), value, source, data."""
+    """Rows of these methods: method, figure (a name of `FIGURES`) and its label, value, source, data."""
     return [row for name in methods for table in _TABLES if table.method == name for row in _rows(table)]
 
 
@@ -74,6 +76,7 @@ def _rows(table: _Table) -> list[dict[str, str]]:
         {
             "method": table.method,
             "figure": figure,
+            "label": named(figure).label,
             "value": value,
             "source": table.source,
             "data": table.data + (_LANDMARKS if figure == "lmd" else ""),

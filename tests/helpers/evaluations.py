@@ -62,6 +62,7 @@ def evaluated(
             {
                 "method": "DINet",
                 "figure": "ssim",
+                "label": "SSIM",
                 "value": 0.9425,
                 "source": "Zhang et al. 2023",
                 "data": "MEAD",

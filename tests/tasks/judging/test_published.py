@@ -15,7 +15,7 @@ def test_every_row_is_of_a_known_figure_and_says_where_it_stands() -> None:
     assert {one["method"] for one in ALL} == {"memface", "synctalkface", "dinet"}
     assert {one["figure"] for one in ALL} <= {figure.name for figure in FIGURES}
     for one in ALL:
-        assert set(one) == {"method", "figure", "value", "source", "data"}
+        assert set(one) == {"method", "figure", "label", "value", "source", "data"}
         assert all(one.values())
         assert named(one["figure"]).better in ("more", "less")
 
