@@ -112,9 +112,9 @@ class Evaluated:
 
 def every() -> list[str]:
     """All methods that there are, the floor first."""
-    from models.methods import METHODS as KNOWN
+    from tasks.training import known_methods
 
-    return sorted(KNOWN, key=lambda name: (name != METHODS[0], name))
+    return sorted(known_methods(), key=lambda name: (name != METHODS[0], name))
 
 
 def evaluate(

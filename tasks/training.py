@@ -52,6 +52,7 @@ __all__ = [
     "bundle_recipe",
     "check_device",
     "export_stage",
+    "known_methods",
     "method_of",
     "open_checkpoint",
     "planned_stages",
@@ -126,6 +127,11 @@ def method_of(options: TrainOptions) -> tuple[Method, Any]:
         return method, method.config(options.preset)
     except ValueError as error:
         raise RequestError(str(error), where=f"--preset {options.preset}", do="choose another") from error
+
+
+def known_methods() -> list[str]:
+    """All that can dub, by name."""
+    return sorted(METHODS)
 
 
 def require_methods(names: Sequence[str], option: str = "--method") -> None:
