@@ -316,7 +316,7 @@ def evaluate(
 
     Args:
         identity: The person's short name; a consent record must exist.
-        methods: The talking-face systems; all if not given.
+        methods: The talking-face systems; nearest and memface if not given.
         preset: smoke for tests, cpu for a laptop, gpu for the paper's sizes.
         clips: The clips to score on, or all; the longest that has features if not given.
         speech: Files of other speech, of which there is no truth; each clip's own if not given.

@@ -9,7 +9,6 @@ truth. What is missing before that is made first. The dubs stay in the stores. C
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from flows.engine import call
-from flows.evaluation_page import files_of, write
+from flows.evaluation_page import DATA, files_of, write
 from flows.trying import Taking, chosen, options_of, require_able
 from flows.watching import Watch, no_progress
 from storage import consent
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from tasks.judging.judges import Judges
     from tasks.trials import Take
 
-__all__ = ["METHODS", "Evaluated", "evaluate", "every"]
+__all__ = ["METHODS", "Evaluated", "evaluate", "every", "require_folder"]
 
 # The floor first.
 METHODS = ("nearest", "memface")
@@ -101,13 +100,8 @@ class Evaluated:
 
     def write_page(self, home: Home, folder: Path) -> Path:
         """The page with its films, in a folder that opens from a disk."""
-        with tempfile.TemporaryDirectory() as passing:
-            files: dict[str, bytes | Path] = {}
-            for name in files_of(self.told):
-                path = Path(passing) / name
-                path.write_bytes(_stored(home, self.evaluation, name))
-                files[name] = path
-            return write(folder, {**self.told, "id": self.evaluation.id}, files)
+        files = {name: _stored(home, self.evaluation, name) for name in files_of(self.told)}
+        return write(folder, {**self.told, "id": self.evaluation.id}, files)
 
 
 def every() -> list[str]:
@@ -115,6 +109,20 @@ def every() -> list[str]:
     from tasks.training import known_methods
 
     return sorted(known_methods(), key=lambda name: (name != METHODS[0], name))
+
+
+def require_folder(folder: Path) -> None:
+    """RequestError where no page can be written: before the hours that it may take to have one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".written").touch()
+        (folder / ".written").unlink()
+        there = {one.name for one in folder.iterdir()}
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        raise RequestError(what, where=f"--html {folder}", do="name another folder") from error
+    if there and DATA not in there:
+        raise RequestError("holds something else", where=f"--html {folder}", do="name a new folder")
 
 
 def evaluate(
@@ -132,11 +140,13 @@ def evaluate(
 
     With `speech` they say that, over the first of the clips, and are held against no truth.
     """
+    from tasks.in_sync import public_scorer
     from tasks.judging.judges import judges_of
 
     place, sounds = Home(home), [Path(one) for one in speech]
     consent.require(place, check_slug(identity), "dub")
     judges = judges_of()
+    public_scorer()  # whatever it is refused for, before any work
     over = chosen(place, identity, clips)
     if sounds and len(over) > 1:
         raise RequestError("speech goes over one clip", where="--clip", do="name one, or leave --speech away")

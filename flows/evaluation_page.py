@@ -127,12 +127,8 @@ def _worst(told: Told, there: set[str]) -> list[str]:
 
 
 def _notes(told: Told) -> str:
-    """All notes; of several takes with the clip that each is of."""
-    takes, lines = told["takes"], list(told.get("notes") or ())
-    if len(takes) > 1:
-        own = {f"{take['clip']}: {line}": line for take in takes for line in take.get("notes") or ()}
-        lines = [*own, *(line for line in lines if line not in own.values())]
-    rows = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    """All notes; of several takes they name the clip that each is of."""
+    rows = "".join(f"<li>{html.escape(line)}</li>" for line in told.get("notes") or ())
     return f'<ul class="notes">{rows}</ul>' if rows else ""
 
 

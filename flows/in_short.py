@@ -28,7 +28,7 @@ def in_short(told: Told) -> str:
     met: _Met = {}
     for figure, pair in tested:
         if not too_few(pair):
-            met.setdefault((pair["a"], pair["b"]), []).append((figure, winner(told, figure, pair)))
+            met.setdefault((pair["a"], pair["b"]), []).append((figure, winner(figure, pair)))
     before = _FLATTERED if told.get("split") == "all" else ""
     if not tested:
         return f"{before}<p>No two methods were tested against each other; see the intervals below.</p>"
@@ -50,7 +50,7 @@ def _tested(told: Told) -> Iterator[tuple[Told, Told]]:
     figures = {one["name"]: one for one in told["figures"]}
     for pair in told.get("pairs") or ():
         figure = figures.get(pair["figure"])
-        if figure is not None and figure["better"] != "none":
+        if figure is not None and figure["better"] != "none" and pair["difference"] is not None:
             yield figure, pair
 
 

@@ -27,7 +27,7 @@ def pairs_table(told: Told) -> str:
 
 
 def _row(told: Told, figure: Told, pair: Told) -> list[str]:
-    verdict, sure = _verdict(told, figure, pair)
+    verdict, sure = _verdict(figure, pair)
     gap = f"{signed(pair['difference'])}<small>{signed(pair['low'])} to {signed(pair['high'])}</small>"
     return [
         cell(_named(figure), figure["label"]),
@@ -38,14 +38,14 @@ def _row(told: Told, figure: Told, pair: Told) -> list[str]:
     ]
 
 
-def _verdict(told: Told, figure: Told, pair: Told) -> tuple[str, bool]:
+def _verdict(figure: Told, pair: Told) -> tuple[str, bool]:
     """Words, and whether they name a method; none where no test could tell, which is said once, in short."""
-    if too_few(pair):
+    if too_few(pair) or pair["difference"] is None:
         return "", False
     if figure["better"] == "none":
         differ = pair["p"] is not None and pair["p"] < SURE
         return "differ" if differ else "not told apart", False
-    better = winner(told, figure, pair)
+    better = winner(figure, pair)
     return better or "not told apart", better is not None
 
 

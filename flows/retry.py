@@ -314,6 +314,8 @@ class _Work:
         from flows.evaluate import evaluate
 
         options = {name: asked[name] for name in ("methods", "preset", "clips", "speech") if name in asked}
+        if asked.get("clip"):  # asked for when there could be one only
+            options["clips"] = [asked["clip"]]
         return [evaluate(str(trial.identity), **options, **self._told()).evaluation]
 
 

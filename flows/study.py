@@ -142,7 +142,7 @@ def _films(ledger: Ledger, names: Sequence[str], truth: bool) -> Iterator[tuple[
 def _takes(recipe: Mapping[str, Any]) -> Iterator[tuple[list[str], str | None]]:
     """The dubs of each take of an evaluation, and its truth, where it has one."""
     inputs, methods = recipe["inputs"], recipe["parameters"]["methods"]
-    for number in range(1, len(recipe["parameters"]["takes"]) + 1):
+    for number in range(1, len(recipe["parameters"].get("takes", [None])) + 1):
         nth = f" {number}" if number > 1 else ""
         yield [inputs[f"{method}{nth}"] for method in methods], inputs.get(f"truth{nth}")
 

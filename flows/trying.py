@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.dub import dub_within, require
+from flows.failures import refused_clips
 from flows.inventory import Inventory
 from flows.watching import Watch
 from storage.artifacts import Artifact, find, workspace_of
 from storage.errors import RequestError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
+from storage.recipes import hash_file
 from storage.text import check_text
 
 if TYPE_CHECKING:
@@ -39,10 +41,12 @@ def chosen(home: Home, identity: str, clips: Sequence[str]) -> list[Artifact]:
         raise RequestError("no clips", where=identity, do="`memdub ingest` footage first")
     there = _features(home, identity)
     longest = sorted(rows, key=lambda row: -row["duration_s"])
-    able = [row for row in longest if row["id"] in there] or longest
-    spoken = [row for row in longest if not row["silent"]]
-    able = [row for row in spoken if row["id"] in there] or spoken or able
-    named = able if ALL in clips else [_named(rows, identity, one) for one in clips] or able[:1]
+    able = [row for row in longest if not row["silent"]] or longest
+    first = [row for row in able if row["id"] in there] or able
+    named = [_named(rows, identity, one) for one in clips if one != ALL] or first[:1]
+    if ALL in clips:
+        refused = refused_clips(ledger)
+        named = [row for row in able if row["id"] not in refused]
     found = [find(ledger, name, identity) for name in dict.fromkeys(row["id"] for row in named)]
     return [one for one in found if one is not None]
 
@@ -81,13 +85,19 @@ def require_able(home: Home, clip: Artifact, asked: dict[str, DubOptions], speec
     """RequestError for whatever any of the dubs would be refused for, before the first is made."""
     from tasks.extract import video_of
 
-    for one in speech:
+    for number, one in enumerate(speech):
         check_text(one.name, "--speech")
+        if one.name in {other.name for other in speech[:number]}:
+            raise RequestError(
+                "named twice", where=f"--speech {one}", do="name each once, under its own name"
+            )
     with video_of(home, clip) as video:
         for options in asked.values():
             for sound in speech or [video]:
                 # Whether the clip shows a face is for extraction to say, which may come first.
                 require(home, str(clip.identity), sound, replace(options, template=None))
+    if len({hash_file(one) for one in speech}) < len(speech):
+        raise RequestError("two files are the same", where="--speech", do="name each once")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def too_few(pair: Told) -> bool:
     return least is not None and least >= SURE
 
 
-def winner(told: Told, figure: Told, pair: Told) -> str | None:
+def winner(figure: Told, pair: Told) -> str | None:
     """Who is better in this figure, if that is sure."""
     if pair["p"] is None or pair["p"] >= SURE or pair["difference"] is None:
         return None
@@ -38,10 +38,14 @@ def leading(told: Told, figure: Told) -> set[str]:
     if figure["better"] == "none" or len(known) < 2:
         return set()
     worth = {"more": lambda v: v, "less": lambda v: -v, "near 1": _near}[figure["better"]]
-    best = max(known, key=lambda name: worth(known[name]))
     pairs = [one for one in told.get("pairs") or () if one["figure"] == figure["name"] and not too_few(one)]
+    # Means may say otherwise than tests, which are of frames that both have.
+    beaten = {
+        name for one in pairs if (won := winner(figure, one)) for name in (one["a"], one["b"]) if name != won
+    }
+    best = max(known.keys() - beaten or known, key=lambda name: worth(known[name]))
     mine = [one for one in pairs if best in (one["a"], one["b"])]
-    same = [{one["a"], one["b"]} & set(known) for one in mine if winner(told, figure, one) is None]
+    same = [{one["a"], one["b"]} & set(known) for one in mine if winner(figure, one) is None]
     return {best}.union(*same) if mine else set()
 
 

@@ -87,13 +87,17 @@ class _Viewer:
         loudness, voice = (_heard(self.take.material, start, stop, n) for n in ("loudness", "voice"))
         found.truth = own_figures(true, voice > _SPEAKS)
         found.rows.append((film, true))
-        true = _where(redrawn(self.take.material, self.take.trials)[start:stop], true)
+        drawn = redrawn(self.take.material, self.take.trials)[start:stop]
+        true = _where(drawn, true)
         curves, worst = self._begun(found, loudness), found.told["worst"]
         curves[TRUTH] = _curve(found.rows[0][1].gaps)
-        found.told["truth"] = {"film": cut(film, start, stop, self._file(f"{TRUTH}.mp4")).name}
+        late = self.take.material.sound_late_s
+        found.told["truth"] = {"film": cut(film, start, stop, self._file(f"{TRUTH}.mp4"), late).name}
         for one in self.take.trials:
             own, made = self._shown(found, one.method, one.own)
             frames = dict(figures_of(own, made, film, true, voice > _SPEAKS, judges=self.judges))
+            frames["leakage"] = np.where(drawn, frames["leakage"], np.nan)
+            frames["seen"] = (np.isfinite(made.gaps[: len(drawn)]) & np.isfinite(found.rows[0][1].gaps)) * 1.0
             worst += self._worst(one.method, frames["lmd"], own, film, true)
             if one.wrong is not None:
                 wrong = self.files.enter_context(file_of(self.home, one.wrong, FILM))
@@ -170,7 +174,8 @@ def _where(drawn: NDArray[np.bool_], true: Watched) -> Watched:
     """Lips are compared where every method draws them, as if there were no face elsewhere."""
     told = np.where(drawn[: len(true.gaps)], 0.0, np.nan)
     lips, mouths = true.lips + told[:, None, None], true.mouths + told[:, None]
-    return true._replace(gaps=true.gaps + told, mouths=mouths, lips=lips)
+    marks = true.marks + told[:, None, None]
+    return true._replace(gaps=true.gaps + told, mouths=mouths, lips=lips, marks=marks)
 
 
 def _frame(film: Path, at: int) -> NDArray[np.uint8]:

@@ -24,13 +24,14 @@ _SOUND_RATE, _CRF = 48_000, 16
 
 
 @one_thread()
-def cut(film: Path, first: int, stop: int, target: Path) -> Path:
-    """Frames `first` to `stop`, and the sound of that time."""
+def cut(film: Path, first: int, stop: int, target: Path, late_s: float = 0.0) -> Path:
+    """Frames `first` to `stop`, and the sound of that time, or of so much later, where it comes late."""
     video = VideoReader(film)
     heard, rate = None, None
     if probe(film).audio is not None:
         rate = _SOUND_RATE
-        heard = SoundReader(film, rate).read(float(first / video.rate), float(stop / video.rate))
+        begin, end = (float(at / video.rate) + late_s for at in (first, stop))
+        heard = SoundReader(film, rate).read(max(begin, 0.0), max(end, 0.0))
     with MediaWriter(target, video.size, video.rate, rate, crf=_CRF) as out:
         if heard is not None:
             out.write_sound(heard)

@@ -9,6 +9,7 @@ seconds as films, and pictures. Called by `flows.evaluate`.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from storage import consent
 from storage.artifacts import Artifact, Made, produce
 from storage.home import Home
 from storage.recipes import Recipe, hash_file
+from storage.weights import Registry
 from tasks.in_sync import PUBLIC
 from tasks.judged import TRUTH, judged
 from tasks.judging.judges import Judges
@@ -53,7 +55,7 @@ def recipe_of(job: Job) -> Recipe:
     parameters = {
         "takes": [[one.scored.start, one.scored.stop, one.scored.split] for one in job.takes],
         "methods": [one.method for one in job.takes[0].trials],
-        "weights": {**job.judges.digests, **_public()},
+        "weights": {"sync": Registry(job.home.url).find("sync").sha256, **job.judges.digests, **_public()},
     }
     return Recipe("evaluation", "evaluate", VERSION, parameters, inputs)
 
@@ -83,7 +85,9 @@ def evaluate(job: Job) -> Artifact:
         (workspace / TOLD).write_text(json.dumps(told, indent=1))
         return Made(metrics=_metrics(job, recipe.id, found), lineage=[*_heard(job), *_cut(workspace, found)])
 
-    return produce(job.home, recipe, make, identity=job.identity, waiting=job.waiting)
+    allowed = functools.partial(consent.require, job.home, job.identity, "dub")
+    kept = {"identity": job.identity, "waiting": job.waiting, "allowed": allowed}
+    return produce(job.home, recipe, make, **kept)
 
 
 def _heard(job: Job) -> Iterator[dict[str, Any]]:
@@ -103,6 +107,9 @@ def _cut(workspace: Path, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for one in take["methods"].values():
             film = f"sha256:{hash_file(workspace / one['film'])}"
             yield {"child": film, "parent": one["dub"], "role": "cut from it", "parent_name": None}
+        if take[TRUTH]:
+            film = f"sha256:{hash_file(workspace / take[TRUTH]['film'])}"
+            yield {"child": film, "parent": take["clip"], "role": "cut from it", "parent_name": None}
 
 
 def _metrics(job: Job, recipe: str, found: Mapping[str, Any]) -> list[dict[str, Any]]:

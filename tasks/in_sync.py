@@ -6,7 +6,7 @@
 
 `sync_c`, `sync_d` and `offset` (frames at 25 a second; > 0: the sound is late) are told by this project's
 expert: see `models.sync.measuring`. Where MEMDUB_SYNCNET_WEIGHTS names the public SyncNet's weights, LSE-C
-and LSE-D are told by them. Nothing is told (None) of what is too short. Called by `tasks.evaluating`.
+and LSE-D are told by them. Nothing is told (None) of what is too short. Called by `tasks.judged`.
 
 Shape legend: K frames at 25 a second.
 """

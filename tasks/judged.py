@@ -76,19 +76,24 @@ def _takes(found: Sequence[Found], method: str) -> list[tuple[Frames, float]]:
 
 
 def _whole(told: Sequence[tuple[Mapping[str, float | None], float]]) -> dict[str, dict[str, Any]]:
-    """Means over films, each as much as it is long; of memory, the most."""
+    """Means over films, each as much as it is long; of memory, and of what is out of step, the most."""
     pooled: dict[str, dict[str, Any]] = {}
     for name in told[0][0]:
         known = [(value, weight) for one, weight in told if (value := one.get(name)) is not None]
         mean = sum(v * w for v, w in known) / sum(w for _, w in known) if known else None
-        most = max((v for v, _ in known), default=None)
-        value = most if name == "memory" else mean
+        most = max((v for v, _ in known), default=None, key=abs)
+        value = most if name in ("memory", "offset") else mean
         pooled[name] = {"mean": value, "low": None, "high": None, "count": None}
     return pooled
 
 
 def _notes(found: Sequence[Found]) -> list[str]:
     """Those of all takes; of several, with the clip that each is about."""
+    rates = sorted({one.rate for one in found})
     if len(found) == 1:
         return list(found[0].told["notes"])
-    return [f"{one.told['clip']}: {line}" for one in found for line in one.told["notes"]]
+    lines = [f"{one.told['clip']}: {line}" for one in found for line in one.told["notes"]]
+    if len(rates) > 1:
+        told = ", ".join(f"{rate:g}" for rate in rates)
+        lines.append(f"clips have {told} frames a second, and every frame counts alike")
+    return lines

@@ -143,8 +143,9 @@ def _held_out(home: Home, dub: Artifact, clip: str, frames: int) -> Iterator[flo
     """
     ledger = Ledger(home.objects)
     parameters = recipe_told(dub)["parameters"]
-    if "without" in parameters:  # a method that is shown frames: of this clip all but these
-        first, last = parameters["without"] or (0, 0)
+    # A method that is shown frames, of this clip all but these; or that is told of a mouth by all but these.
+    for name in {"without", "hidden"} & parameters.keys():
+        first, last = parameters[name] or (0, 0)
         yield (last - first) / max(frames, 1)
     for role, named in sorted(recipe_told(dub)["inputs"].items()):
         checkpoint = find(ledger, named, dub.identity) if role.startswith("checkpoint ") else None

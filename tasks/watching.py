@@ -1,7 +1,7 @@
 """What anybody sees who watches a finished video: how far its lips are open, how its head is turned.
 
 For reports and comparisons: the video is read as a stranger's would be, nothing of how it was made is known.
-Called by `tasks.evaluating`, by flows that write pages, and by benchmarks.
+Called by `tasks.judged`, by flows that write pages, and by benchmarks.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def demo(preset: str, methods: str | None, as_json: bool) -> None:
     """The whole pipeline on an embedded sample identity, and a page to look at.
 
     Films a puppet, ingests and extracts the footage, remembers its mouths, trains, and dubs a sentence
-    that is not in the footage; then watches the dub beside the truth. That takes five to eight minutes on a
+    that is not in the footage; then watches the dub beside the truth. That takes some minutes on a
     laptop; all methods side by side, half an hour.
     """
     from flows.cli.evaluate import method_names, tell_scores

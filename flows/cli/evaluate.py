@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate", "method_names", "tell_scores"]
 
 _METHODS = "nearest,memface"
-_CLIP = "A clip to score on, or all; may be repeated. Default: the longest that has features."
+_CLIP = "A clip to score on, or all; may be repeated. Default: the longest that speaks."
 _SPEECH = "Speech of somebody else, or in another language; may be repeated. There is no truth of it."
 
 
@@ -50,8 +50,11 @@ def evaluate(
     in --json, in the page and in the ledger's metrics.
     """
     from flows.evaluate import evaluate as evaluate_flow
+    from flows.evaluate import require_folder
     from storage.home import Home
 
+    if html is not None:
+        require_folder(html)
     asked = {"methods": method_names(methods), "preset": preset, "clips": clips, "speech": speech}
     done = evaluate_flow(identity, **asked, watch=watching, tell=note)
     page = None if html is None else done.write_page(Home(), html)

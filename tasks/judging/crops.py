@@ -3,7 +3,7 @@
     told = judged(dub, truth, watched_truth, MOUTH, {"psnr": psnr, "ssim": ssim})    # (n,) each
 
 Nothing is resampled, so that nothing but the films is compared. A dub whose face went elsewhere is judged
-where it should be. Called by `tasks.evaluating`, and by benchmarks.
+where it should be. Called by `tasks.judged`, and by benchmarks.
 
 Shape legend: n frames that were watched, H rows, W columns of a crop.
 """

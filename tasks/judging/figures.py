@@ -5,7 +5,7 @@
 
 Functions take arrays of frames and give (n,) of them, NaN where it cannot be told: means come later, with
 `tasks.judging.intervals`. Figures that others measure (steps of lips and sound, seconds, memory) are named
-here too: all that is told of a film stands in one list. Called by `tasks.evaluating` and by pages.
+here too: all that is told of a film stands in one list. Called by `tasks.judged` and by pages.
 """
 
 from __future__ import annotations
@@ -99,7 +99,13 @@ FIGURES = (
     ),
     Figure("seen", "Face found", "of frames", "more", "Frames with a face in both films: no others count."),
     Figure("seconds", "Time", "s / s", "less", "Seconds of work for a second of film, on this machine."),
-    Figure("memory", "Memory", "MiB", "less", "At most, while dubbing."),
+    Figure(
+        "memory",
+        "Memory",
+        "MiB",
+        "less",
+        "At most, of the whole process that dubs: methods before it may have left something.",
+    ),
 )
 
 

@@ -3,7 +3,7 @@
     frames = figures_of(dub, watch(dub), truth, watch(truth), speaks)      # {"psnr": (n,), ...}
     frames = driven_figures(watch(dub), speaks)                            # where there is no truth
 
-Called by `tasks.evaluating`. Shape legend: n frames that were watched.
+Called by `tasks.judged`. Shape legend: n frames that were watched.
 """
 
 from __future__ import annotations

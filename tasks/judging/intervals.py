@@ -6,7 +6,7 @@
 
 Everything is resampled in blocks of frames (`tasks.judging.resampling`), and seeded: the same figures give
 the same answer. Bounds and p are of other seconds of these people by these very checkpoints;
-other trainings of the same method are not in them. Called by `tasks.evaluating`, and by benchmarks.
+other trainings of the same method are not in them. Called by `tasks.judged`, and by benchmarks.
 
 Shape legend: n frames, B blocks, R draws.
 """
@@ -75,7 +75,8 @@ def summary(
 def paired(a: F64, b: F64, blocks: NDArray[Any], clips: NDArray[Any] | None = None, seed: int = 0) -> Paired:
     """Whether two figures (n,) of the same frames differ, by swapping them in whole blocks.
 
-    With k blocks no p is below 2 ** (1 - k): five or fewer can show nothing at .05, however it looks.
+    It is of these clips: how others of the same people would differ, only bounds of several clips tell. With
+    k blocks no p is below 2 ** (1 - k): five or fewer can show nothing at .05, however it looks.
     """
     found = summary(a - b, blocks, clips, seed=seed)
     sums = blocks_of(a - b, blocks, np.zeros(len(a)) if clips is None else clips).sums

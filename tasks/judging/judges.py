@@ -5,7 +5,7 @@
 
 MEMDUB_LPIPS_WEIGHTS names a file that the public package makes, `torch.save(lpips.LPIPS(net="alex")
 .state_dict(), FILE)`; MEMDUB_FACE_EMBEDDING a TorchScript file (`models.judges.embedding`). Where one is not
-named, its figure is not told. Called by `tasks.evaluating` and `tasks.judging.films`.
+named, its figure is not told. Called by `tasks.judged` and `tasks.judging.films`.
 
 Shape legend: n frames that were watched, m of them that are asked of, H rows, W columns.
 """

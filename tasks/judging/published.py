@@ -4,7 +4,7 @@
 
 Their films, crops, landmarks and networks are theirs: such figures are of the same kind as ours and not of
 the same scale, so that nothing is ranked by them. A method without rows has no figures that are known here.
-Values are strings as printed. Called by `tasks.evaluating` and by pages.
+Values are strings as printed. Called by `tasks.judged` and by pages.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
     pairs({"memface": takes, "nearest": others})                             # others of the same clips
 
 Figures come as frames (`tasks.judging.films`) and leave as what JSON, the ledger and pages hold. No window
-reaches over the end of a take. Called by `tasks.evaluating`.
+reaches over the end of a take. Called by `tasks.judged`.
 
 Shape legend: n frames that were judged, of all takes together.
 """

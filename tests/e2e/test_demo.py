@@ -72,3 +72,19 @@ def test_the_dub_is_signed_and_lasts_as_long_as_the_speech(first: object, home: 
     changed[len(changed) // 2] ^= 1
     (dub.parent / "changed.mp4").write_bytes(changed)
     assert run(home, "verify", str(dub.parent / "changed.mp4")).returncode == 1
+
+
+def test_other_methods_are_shown_beside_it(first: object, home: Path) -> None:
+    refused = run(home, "demo", "--preset", "smoke", "--methods", "nearest,magic")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "--methods magic: no such method" in refused.stderr
+    done = run(home, "demo", "--preset", "smoke", "--methods", "nearest,memface")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines() if line.startswith(("nearest", "memface"))]
+    page = home / "out/demo/methods/index.html"
+    assert {path.name for path in page.parent.glob("*.mp4")} == {
+        "1-truth.mp4",
+        "1-nearest.mp4",
+        "1-memface.mp4",
+    }
+    assert 'href="methods/index.html"' in (home / "out/demo/index.html").read_text()

@@ -281,3 +281,31 @@ def test_several_clips_are_pooled(person: Home, memdub: Shell) -> None:
     speech = wav(person.path(".").parent / "a.wav", 1.6)
     assert memdub("evaluate", "anna", "--clip", one, "--clip", two, "--speech", speech) == 2
     assert "speech goes over one clip" in memdub.err
+
+
+def test_what_would_only_fail_after_the_work_is_refused_before_it(
+    person: Home, memdub: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = everything_in(person.path("."))
+    speech, same = wav(tmp_path / "a.wav", 1.6), tmp_path / "same" / "a.wav"
+    same.parent.mkdir()
+    copy = tmp_path / "b.wav"
+    for path in (same, copy):
+        path.write_bytes(speech.read_bytes())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "index.html").write_text("mine")
+    asked = ("evaluate", "anna", "--methods", painted.NAME)
+    for words, line in (
+        (("--speech", speech, "--speech", same), "named twice"),
+        (("--speech", speech, "--speech", copy), "two files are the same"),
+        (("--html", tmp_path / "mine"), "holds something else"),
+        (("--html", speech), "cannot be written"),
+    ):
+        assert memdub(*asked, *words) == 2, memdub.err
+        assert memdub.err.count("\n") == 1, memdub.err
+        assert line in memdub.err
+    monkeypatch.setenv("MEMDUB_SYNCNET_WEIGHTS", str(tmp_path / "nothing.pth"))
+    assert memdub(*asked) == 2, memdub.err
+    assert "nothing.pth" in memdub.err
+    assert everything_in(person.path(".")) == before
+    assert (tmp_path / "mine" / "index.html").read_text() == "mine"

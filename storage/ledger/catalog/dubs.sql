@@ -14,7 +14,7 @@
 -- turns            bigint                    how often the template was walked back
 -- memory           varchar                   explicit memory that it was drawn with
 -- checkpoints      bigint                    trained networks that it was made with
--- evaluated        boolean                   an evaluation holds it against the truth
+-- evaluated        boolean                   an evaluation judges it
 -- seconds          double                    that its making took
 -- started          timestamp with time zone  when that began
 -- bytes            bigint                    size

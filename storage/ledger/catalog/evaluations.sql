@@ -4,7 +4,7 @@
 -- evaluation  varchar                   artifact id of the evaluation
 -- clip        varchar                   that was dubbed over, and is the truth unless driven; of several, the first
 -- method      varchar                   which system
--- dub         varchar                   its dub of that clip, with the right sound
+-- dub         varchar                   its dub of that clip, with the right sound; null where several clips were
 -- split       varchar                   held_out: no network was trained on these seconds; all; driven: by other speech, without a truth
 -- figure      varchar                   what was measured
 -- value       double                    null where it cannot be told
@@ -38,7 +38,7 @@ select
     t.artifact as evaluation,
     truth.parent as clip,
     t.method,
-    dub.parent as dub,
+    if(several.child is null, dub.parent, null) as dub,
     t.split,
     t.figure,
     t.value,
@@ -49,4 +49,5 @@ select
 from told t
 join artifacts a on a.id = t.artifact
 left join inputs truth on truth.child = t.artifact and truth.role in ('truth', 'template')
-left join inputs dub on dub.child = t.artifact and dub.role = t.method;
+left join inputs dub on dub.child = t.artifact and dub.role = t.method
+left join inputs several on several.child = t.artifact and several.role in ('truth 2', 'template 2');
