@@ -97,7 +97,7 @@ class _Viewer:
             own, made = self._shown(found, one.method, one.own)
             frames = dict(figures_of(own, made, film, true, voice > _SPEAKS, judges=self.judges))
             frames["leakage"] = np.where(drawn, frames["leakage"], np.nan)
-            frames["seen"] = (np.isfinite(made.gaps[: len(drawn)]) & np.isfinite(found.rows[0][1].gaps)) * 1.0
+            frames["seen"] = _seen(made, found.rows[0][1])
             worst += self._worst(one.method, frames["lmd"], own, film, true)
             if one.wrong is not None:
                 wrong = self.files.enter_context(file_of(self.home, one.wrong, FILM))
@@ -176,6 +176,14 @@ def _where(drawn: NDArray[np.bool_], true: Watched) -> Watched:
     lips, mouths = true.lips + told[:, None, None], true.mouths + told[:, None]
     marks = true.marks + told[:, None, None]
     return true._replace(gaps=true.gaps + told, mouths=mouths, lips=lips, marks=marks)
+
+
+def _seen(made: Watched, true: Watched) -> F64:
+    """Frames (n,) of the truth with a face in both, whatever is compared of it."""
+    both = np.zeros(len(true.gaps))
+    shown = made.gaps[: len(both)]
+    both[: len(shown)] = np.isfinite(shown) & np.isfinite(true.gaps[: len(shown)])
+    return both
 
 
 def _frame(film: Path, at: int) -> NDArray[np.uint8]:

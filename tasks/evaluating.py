@@ -86,8 +86,7 @@ def evaluate(job: Job) -> Artifact:
         return Made(metrics=_metrics(job, recipe.id, found), lineage=[*_heard(job), *_cut(workspace, found)])
 
     allowed = functools.partial(consent.require, job.home, job.identity, "dub")
-    kept = {"identity": job.identity, "waiting": job.waiting, "allowed": allowed}
-    return produce(job.home, recipe, make, **kept)
+    return produce(job.home, recipe, make, identity=job.identity, waiting=job.waiting, allowed=allowed)
 
 
 def _heard(job: Job) -> Iterator[dict[str, Any]]:
