@@ -175,7 +175,7 @@ def _unseen(shares: Sequence[float | None], frames: int, rate: float) -> tuple[i
     if start >= frames - 1:
         return 0, "all", "all of it, and training held nothing of it back"
     last = f"its last {(frames - start) / rate:.1f} s"
-    why = f"{last}, which training held back to judge by" if known else f"{last}; nothing was trained"
+    why = f"{last}, held back to judge by" if known else f"{last}; nothing was trained"
     return start, "held_out", why
 
 

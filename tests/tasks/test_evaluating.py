@@ -64,7 +64,7 @@ def test_what_training_held_back_is_scored(home: Home, clips: list[Material]) ->
     assert (found.start, found.stop, found.split) == (round(0.8 * FRAMES), FRAMES, "held_out"), (
         "of all, the least"
     )
-    assert found.why == "its last 1.2 s, which training held back to judge by"
+    assert found.why == "its last 1.2 s, held back to judge by"
     assert found.notes == ("1.2 s are few: scores of less than 5 s wander",)
 
 
