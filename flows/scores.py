@@ -117,7 +117,7 @@ def published_table(told: Told) -> str:
         rows.append(
             [
                 cell(html.escape(one["method"]), one["method"]),
-                cell(html.escape(one["label"]), one["label"], "left"),
+                cell(html.escape(one.get("label", one["figure"])), one["figure"], "left"),
                 cell(value, one["value"]),
                 *(cell(text, text, "left wide") for text in words),
                 cell('<span class="tag">not the same data</span>', "", "left"),
