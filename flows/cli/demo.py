@@ -19,7 +19,7 @@ def demo(preset: str, methods: str | None, as_json: bool) -> None:
 
     Films a puppet, ingests and extracts the footage, remembers its mouths, trains, and dubs a sentence
     that is not in the footage; then watches the dub beside the truth. That takes some minutes on a
-    laptop; all methods side by side, half an hour.
+    laptop, and all methods side by side several times as long.
     """
     from flows.cli.evaluate import method_names, tell_scores
     from flows.cli.look import tell_lineage
