@@ -15,7 +15,7 @@ from storage.home import Home
 from storage.recipes import Recipe
 from tests.helpers.footage import film, keep_consent
 
-__all__ = ["FRAMES", "SCOPE", "features_in", "material_home"]
+__all__ = ["FRAMES", "SCOPE", "features_in", "material_home", "two_clips"]
 
 FRAMES, SIZE, FOCAL = 150, (160, 120), 260.0
 SCOPE = '["ingest", "train", "dub"]'
@@ -97,3 +97,11 @@ def _arrays(frames: int, rate: int) -> dict[str, np.ndarray]:
         "fit/camera": np.tile([FOCAL, SIZE[0] / 2, SIZE[1] / 2], (frames, 1)),
         "fit/error": rng.uniform(0.01, 0.012, frames),
     }
+
+
+def two_clips(folder: Path) -> Home:
+    """Anna with a second clip as long, in other colours."""
+    home = material_home(folder / "home")
+    other = film(folder / "other.mp4", seconds=FRAMES / 25, size=(160, 120), seed=3)
+    features_in(home, ingest([other], "anna", home=home.url).clips[0], FRAMES, 25, {})
+    return home

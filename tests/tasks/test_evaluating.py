@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import zarr
 
-from flows.ingest import ingest
 from storage.artifacts import Artifact, Made, produce
 from storage.errors import RequestError
 from storage.home import Home
@@ -19,18 +18,13 @@ from tasks.extract import video_of
 from tasks.material import Material, open_materials
 from tasks.remember import RememberOptions, features_of, remember
 from tasks.trials import Trial, redrawn, scored, sounds_of
-from tests.helpers.footage import film
-from tests.helpers.material_home import FRAMES, features_in, material_home
+from tests.helpers.material_home import FRAMES, material_home, two_clips
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """Anna with two clips."""
-    folder = tmp_path_factory.mktemp("evaluating")
-    home = material_home(folder / "home")
-    other = film(folder / "other.mp4", seconds=FRAMES / 25, size=(160, 120), seed=3)
-    features_in(home, ingest([other], "anna", home=home.url).clips[0], FRAMES, 25, {})
-    return home
+    return two_clips(tmp_path_factory.mktemp("evaluating"))
 
 
 @pytest.fixture

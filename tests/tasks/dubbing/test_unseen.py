@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.ingest import ingest
 from models.methods import find_method
 from storage.errors import MediaError
 from storage.home import Home
@@ -19,17 +18,13 @@ from tasks.dubbing.template import named
 from tasks.dubbing.unseen import told_mouths
 from tasks.material import Material, open_materials
 from tasks.remember import features_of
-from tests.helpers.footage import film
-from tests.helpers.material_home import FRAMES, features_in, material_home
+from tests.helpers.material_home import FRAMES, two_clips
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """Anna with two clips."""
-    home = material_home(tmp_path / "home")
-    other = film(tmp_path / "other.mp4", seconds=FRAMES / 25, size=(160, 120), seed=3)
-    features_in(home, ingest([other], "anna", home=home.url).clips[0], FRAMES, 25, {})
-    return home
+    return two_clips(tmp_path)
 
 
 @pytest.fixture
