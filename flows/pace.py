@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from storage.ledger import Ledger, connect
+from storage.ledger import Ledger, asking
 
 __all__ = ["Pace"]
 
@@ -45,7 +45,10 @@ class Pace:
     whole: dict[tuple[str, ...], float] = field(init=False)
 
     def __post_init__(self) -> None:
-        ask = connect(self.ledger).execute
+        with asking(self.ledger) as connection:
+            self._learn(connection.execute)
+
+    def _learn(self, ask: Any) -> None:
         self.per_frame = dict(ask(PER_FRAME).fetchall())
         (remembering,) = ask(OF_MEMORIES).fetchall()[0]
         if remembering is not None:

@@ -16,7 +16,7 @@ from flows.inventory import CLIP_STAGES
 from storage import consent, leases
 from storage.errors import ConsentError, WorkError
 from storage.home import Home
-from storage.ledger import Ledger, connect
+from storage.ledger import Ledger, asking
 from tasks.sources import Change, compare, look
 
 __all__ = ["Person", "Stage", "Status", "survey"]
@@ -72,7 +72,11 @@ class Status:
 def survey(home: Home) -> Status:
     """Counts from the ledger, consent from the records, work from the leases."""
     ledger = Ledger(home.objects)
-    ask = connect(ledger).execute
+    with asking(ledger) as connection:
+        return _surveyed(home, ledger, connection.execute)
+
+
+def _surveyed(home: Home, ledger: Ledger, ask: Any) -> Status:
     status = Status(home.url)
     people = {name: Person(name, _consent(home, name)) for name in consent.identities(home)}
     for kind, identity, count, size in ask(

@@ -10,7 +10,7 @@ import click
 from flows.cli.output import json_option, note, print_json, say, table
 from storage.errors import RequestError
 from storage.home import Home
-from storage.ledger import Ledger, connect
+from storage.ledger import Ledger, asking
 from storage.ledger.schemas import TABLES
 from storage.ledger.views import named, views
 from storage.text import check_text
@@ -58,7 +58,8 @@ def _asked(ledger: Ledger, sql: str) -> Answer:
     if not check_text(sql, "query").strip():
         raise RequestError("an empty question", where="query", do=_SO)
     try:
-        return _interruptible(connect(ledger, *named(sql)), sql)
+        with asking(ledger, *named(sql)) as connection:
+            return _interruptible(connection, sql)
     except (duckdb.Error, RuntimeError) as error:
         line = (str(error).splitlines() or [type(error).__name__])[0]
         do = "tables, views and their columns: memdub query --views"

@@ -9,7 +9,7 @@ Called by `tasks` and `flows`. Plain readers need nothing from here:
 """
 
 from storage.ledger.ledger import Commit, Ledger
-from storage.ledger.query import connect, lineage_of
+from storage.ledger.query import asking, connect, lineage_of
 from storage.ledger.schemas import TABLES, TableSpec
 
-__all__ = ["TABLES", "Commit", "Ledger", "TableSpec", "connect", "lineage_of"]
+__all__ = ["TABLES", "Commit", "Ledger", "TableSpec", "asking", "connect", "lineage_of"]

@@ -5,6 +5,8 @@ Called by `flows`. DuckDB reads the same Parquet files that any analyst reads.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +14,21 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.errors import CorruptArtifact, RequestError
+from storage.errors import RequestError
 from storage.ledger.ledger import RAW, Ledger
 from storage.ledger.schemas import TABLES
-from storage.ledger.views import needed, none_of, table_view, views
+from storage.ledger.views import files_of, needed, none_of, table_view, views
 from storage.objects import LocalObjects
 
-__all__ = ["Node", "connect", "lineage_of", "resolve"]
+__all__ = ["Node", "asking", "connect", "lineage_of", "resolve"]
 
+# What DuckDB says of the question itself, whatever the files hold.
+_OF_THE_QUESTION = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.InterruptException,
+    duckdb.ParserException,
+)
 _ABOUT = ["id", "kind", "identity", "uri", "stage", "stage_version", "started", "seconds", "bytes"]
 
 
@@ -44,10 +53,24 @@ class Node:
         }
 
 
+@contextmanager
+def asking(ledger: Ledger, *names: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """`connect`; a question that fails for a damaged file says which file that is."""
+    try:
+        yield connect(ledger, *names)
+    except _OF_THE_QUESTION:
+        raise
+    except duckdb.Error:
+        for name in needed(names or TABLES):
+            if name in TABLES:
+                ledger.rows(name)
+        raise
+
+
 def connect(ledger: Ledger, *names: str) -> duckdb.DuckDBPyConnection:
     """DuckDB in memory with a view for each table; or with these tables and ready views alone.
 
-    To make a view is to look into every file behind it: `views.named` says which of them a question needs.
+    To make a view is to list the files behind it: `views.named` says which of them a question needs.
     """
     connection = duckdb.connect()
     # What one view has learned of a file need not be read again by the next.
@@ -58,17 +81,8 @@ def connect(ledger: Ledger, *names: str) -> duckdb.DuckDBPyConnection:
 
 
 def _make(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str) -> None:
-    try:
-        if name in TABLES:
-            connection.execute(table_view(name, _source(connection, ledger, name)))
-        else:
-            connection.execute(views()[name].sql)
-    except duckdb.Error as error:
-        for table in needed([name]):
-            if table in TABLES:
-                ledger.rows(table)  # says which file is damaged
-        what = str(error).splitlines()[0]
-        raise CorruptArtifact(what, where=f"table {name}", do="report it") from error
+    own = table_view(name, _source(connection, ledger, name)) if name in TABLES else views()[name].sql
+    connection.execute(own)
 
 
 def resolve(ledger: Ledger, prefix: str) -> str:
@@ -137,8 +151,7 @@ def _source(connection: duckdb.DuckDBPyConnection, ledger: Ledger, name: str) ->
         return f"({none_of(name)})"
     if isinstance(ledger.objects, LocalObjects):
         files = ", ".join("'" + ledger.objects.uri(key).replace("'", "''") + "'" for key in keys)
-        read = f"from read_parquet([{files}], union_by_name => true, hive_partitioning => false)"
-        return f"({read} union all by name {none_of(name)})"
+        return files_of(name, f"[{files}]")
     # DuckDB would download an extension to read an object store: hand it the rows instead.
     connection.register(f"_{name}", table.read())
     return f"_{name}"

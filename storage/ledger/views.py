@@ -25,6 +25,7 @@ __all__ = [
     "Column",
     "View",
     "catalog",
+    "files_of",
     "keep_catalog",
     "named",
     "needed",
@@ -149,8 +150,20 @@ def table_view(name: str, source: str) -> str:
     return f"create or replace view {name} as\nselect {columns}\nfrom {source}{where};\n"
 
 
+def files_of(name: str, files: str) -> str:
+    """A table's files as DuckDB reads them. Told the columns, it need not open every file to learn them.
+
+    A column that a file is too old to have is null there.
+    """
+    columns = ", ".join(
+        f"'{field.name}': {{name: '{field.name}', type: '{_TYPES[field.type]}', default_value: null}}"
+        for field in TABLES[name].schema
+    )
+    return f"read_parquet({files}, schema => map {{{columns}}}, hive_partitioning => false)"
+
+
 def none_of(name: str) -> str:
-    """A table of this name without rows: it lends its columns to files from before one of them existed."""
+    """A table of this name without rows."""
     fields = TABLES[name].schema
     columns = ", ".join(f'null::{_TYPES[field.type]} as "{field.name}"' for field in fields)
     return f"select {columns} where false"
@@ -163,13 +176,15 @@ def catalog() -> str:
 
 
 def _catalog_table(name: str) -> str:
-    files = f"getvariable('memdub_ledger') || '/{name}/**/*.parquet'"
-    none, quoted, own = none_of(name), files.replace("'", "''"), f"query(getvariable('memdub_{name}'))"
-    read = f"from read_parquet({quoted}, union_by_name => true, hive_partitioning => false)"
+    files, own = (
+        f"getvariable('memdub_ledger') || '/{name}/**/*.parquet'",
+        f"query(getvariable('memdub_{name}'))",
+    )
+    some, none = (text.replace("'", "''") for text in (f"from {files_of(name, files)}", none_of(name)))
     return (
         f"-- {TABLES[name].about}\n"
         f"set variable memdub_{name} = (\n"
-        f"    select if(count(*) > 0, '{read} union all by name ', '') || '{none}'\n"
+        f"    select if(count(*) > 0, '{some}', '{none}')\n"
         f"    from glob({files})\n"
         f");\n{table_view(name, own)}"
     )

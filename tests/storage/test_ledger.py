@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import CorruptArtifact
-from storage.ledger import Commit, Ledger, connect, lineage_of
+from storage.ledger import Commit, Ledger, asking, connect, lineage_of
 from storage.ledger import segments as segments_module
 from storage.ledger.query import resolve
 from storage.objects import open_objects
@@ -123,7 +123,10 @@ def test_an_older_footer_still_reads_the_older_state(tmp_path: Path) -> None:
     assert len(pq.read_table(file)) == 11
 
 
-def test_a_second_row_with_the_same_key_takes_the_first_ones_place(tmp_path: Path) -> None:
+def test_a_second_row_with_the_same_key_takes_the_first_ones_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments_module, "SEGMENT_ROWS", 1024)
     ledger = Ledger(open_objects(str(tmp_path)))
     ledger.commit(*[commit(f"a{i}") for i in range(3000)])
     changed = commit("a7")
@@ -135,7 +138,8 @@ def test_a_second_row_with_the_same_key_takes_the_first_ones_place(tmp_path: Pat
     assert len(ledger.rows("lineage")) == 3000
 
 
-def test_a_bulk_commit_fills_segments_by_rows(tmp_path: Path) -> None:
+def test_a_bulk_commit_fills_segments_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments_module, "SEGMENT_ROWS", 1024)
     ledger = Ledger(open_objects(str(tmp_path)))
     ledger.commit(*[commit(f"a{i}") for i in range(2500)])
     sizes = [
@@ -235,9 +239,14 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     ledger.commit(commit("a"))
     file = next(tmp_path.glob("ledger/artifacts/**/*.parquet"))
     file.write_bytes(content)
-    for work in (lambda own: own.find("a"), connect, lambda own: own.commit(commit("b"))):
+    for work in (lambda own: own.find("a"), ask, lambda own: own.commit(commit("b"))):
         with pytest.raises(CorruptArtifact, match=f"{file}: this file of the ledger is damaged"):
             work(Ledger(open_objects(str(tmp_path))))
+
+
+def ask(ledger: Ledger) -> None:
+    with asking(ledger) as connection:
+        connection.execute("select max(seconds) from artifacts").fetchall()
 
 
 def test_files_that_are_not_the_ledgers_do_not_count(tmp_path: Path) -> None:
