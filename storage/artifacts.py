@@ -222,6 +222,8 @@ def _make(
             "content_hash": content_hash,
             "bytes": size,
             "recipe": recipe.as_json(),
+            "method": recipe.parameters.get("method"),
+            "preset": recipe.parameters.get("preset"),
             "stage": recipe.stage,
             "stage_version": recipe.stage_version,
             "started": started,

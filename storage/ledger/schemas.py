@@ -45,6 +45,8 @@ _ARTIFACTS = _schema(
     ("content_hash", pa.string(), "SHA-256 over the stored files' names and hashes"),
     ("bytes", pa.int64(), "size of the stored files"),
     ("recipe", pa.string(), "JSON: kind, stage, version, parameters, inputs, raw sources"),
+    ("method", pa.string(), "of what a method made: which; null also in rows from before this column"),
+    ("preset", pa.string(), "with it: smoke, cpu, gpu, ..."),
     ("stage", pa.string(), "what made it"),
     ("stage_version", pa.int32(), "rises when a stage's result changes"),
     ("code_revision", pa.string(), "version of memdub, and the commit where known"),

@@ -66,6 +66,8 @@ def artifact(
         "content_hash": hashlib.sha256(what.encode()).hexdigest(),
         "bytes": more.get("bytes", 1000),
         "recipe": json.dumps(recipe),
+        "method": recipe["parameters"].get("method"),
+        "preset": recipe["parameters"].get("preset"),
         "stage": stage,
         "stage_version": more.get("version", 1),
         "code_revision": "invented",

@@ -98,6 +98,17 @@ def test_the_catalog_answers_for_an_empty_ledger_and_for_old_files(tmp_path: Pat
     assert plain(tmp_path / "ledger").execute("select retired from clip_quality").fetchall() == [(False,)]
 
 
+def test_dubs_from_before_methods_had_a_column_tell_it_by_their_recipe(tmp_path: Path) -> None:
+    ledger = Ledger(open_objects(str(tmp_path)))
+    invent(ledger, Size(people=1, clips=1, dubs=1))
+    question = "select dub, method, preset from dubs order by dub"
+    wanted = connect(ledger, "dubs").execute(question).fetchall()
+    assert {row[1:] for row in wanted} == {("nearest", "cpu"), ("memface", "cpu")}
+    file = next(tmp_path.glob("ledger/artifacts/**/*.parquet"))
+    pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["method", "preset"]), file)
+    assert connect(ledger, "dubs").execute(question).fetchall() == wanted
+
+
 def test_runs_keep_the_catalog_true(invented: Path, tmp_path: Path) -> None:
     assert (invented / "ledger" / CATALOG).read_text() == catalog()
     file = tmp_path / "ledger" / CATALOG

@@ -18,7 +18,7 @@
 create or replace view checkpoints as
 with told as (
     select
-        * exclude (stage, recipe),
+        * exclude (method, preset, stage, recipe),
         chosen[1] as method,
         chosen[2] as preset,
         chosen[3] as stage,

@@ -20,8 +20,14 @@
 -- bytes            bigint                    size
 create or replace view dubs as
 with told as (
-    -- Both at once: a recipe is long, and to parse it is most of the work.
-    select *, json_extract_string(recipe, ['$.parameters.method', '$.parameters.preset']) as chosen
+    -- Rows from before these columns say it in their recipe, which takes long to parse.
+    select
+        *,
+        if(
+            method is null,
+            json_extract_string(recipe, ['$.parameters.method', '$.parameters.preset']),
+            [method, preset]
+        ) as chosen
     from artifacts
     where starts_with(id, 'dub-')
 ),
