@@ -17,7 +17,7 @@ from flows.dub_page import dub_page, speeches
 from flows.inventory import Inventory
 from flows.lineage_page import lineage_graph
 from flows.pages import facts, page, section
-from flows.portraits import duration, film_tile, reason_against, still, stored_json, tile, when
+from flows.portraits import at_their_best, duration, film_tile, reason_against, still, stored_json, tile, when
 from flows.shelf import Shelf
 from flows.trained import trained
 from storage import clips as groups
@@ -122,10 +122,11 @@ class _Known:
             return '<p class="empty">None: `memdub ingest` footage first.</p>'
         made = {row["id"]: row for row in self.of("clip")}
         refusal = reason_against(self.home, self.identity, "ingest")
+        best = at_their_best(self.ledger, self.identity) if refusal is None else {}
         tiles = []
         for number, row in enumerate(rows):
-            shown = refusal is None and number < MOST_STILLS
-            picture = still(self.home, made[row["id"]]) if shown and row["id"] in made else None
+            shown = refusal is None and number < MOST_STILLS and row["id"] in made
+            picture = still(self.home, made[row["id"]], best.get(row["id"])) if shown else None
             lines, preflight = self._clip(row)
             more = ("what its preflight says", preflight)
             tiles.append(tile(row["source_name"], lines, picture=picture, more=more))

@@ -16,10 +16,28 @@ from storage import consent
 from storage.artifacts import of_row
 from storage.errors import ConsentError, MemdubError, WorkError
 from storage.home import Home
+from storage.ledger import Ledger, asking
 
-__all__ = ["duration", "film_tile", "reason_against", "still", "stored_json", "tile", "when"]
+__all__ = ["at_their_best", "duration", "film_tile", "reason_against", "still", "stored_json", "tile", "when"]
 
 _WIDE, _QUALITY = 320, 80
+# Eyes open before all, then turned to the camera; of frames that are alike, one from the clip's middle.
+_AT_THEIR_BEST = """
+    select f.clip, arg_min(
+        f.frame,
+        (
+            f.au45::double
+            + 2 * (abs(f.rotation_x_rad::double) + abs(f.rotation_y_rad::double))
+            + abs(f.frame / c.frames - 0.5),
+            f.frame
+        )
+    )
+    from frames f
+    join clip_stages s on s.artifact = f.artifact and s.kind = 'track'
+    join clips c on c.id = f.clip
+    where f.identity = ? and f.confidence > 0.5 and isfinite(f.au45)
+    group by f.clip
+"""
 
 
 def reason_against(home: Home, identity: str, purpose: consent.Purpose) -> str | None:
@@ -31,8 +49,14 @@ def reason_against(home: Home, identity: str, purpose: consent.Purpose) -> str |
     return None
 
 
-def still(home: Home, clip: Mapping[str, Any]) -> str | None:
-    """The picture a third into a clip, as an address that holds it; None where it cannot be read."""
+def at_their_best(ledger: Ledger, identity: str) -> dict[str, int]:
+    """By clip that was tracked, the frame to show it by: who blinks or looks away is not shown so."""
+    with asking(ledger, "frames", "clip_stages", "clips") as connection:
+        return dict(connection.execute(_AT_THEIR_BEST, [identity]).fetchall())
+
+
+def still(home: Home, clip: Mapping[str, Any], frame: int | None = None) -> str | None:
+    """A picture of a clip (its middle, if not said) as an address that holds it; None if unreadable."""
     import cv2
 
     from storage.media import VideoReader
@@ -41,7 +65,7 @@ def still(home: Home, clip: Mapping[str, Any]) -> str | None:
     try:
         with video_of(home, of_row(clip)) as path:
             reader = VideoReader(path, threads="NONE")
-            at = len(reader) // 3
+            at = len(reader) // 2 if frame is None else frame
             (picture,) = reader.read(at, at + 1)
     except (MemdubError, OSError, ValueError):
         return None

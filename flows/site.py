@@ -23,7 +23,7 @@ from flows.identity_page import Dub, Page
 from flows.identity_page import write as write_identity
 from flows.inventory import Inventory
 from flows.pages import page, section
-from flows.portraits import duration, reason_against, still, stored_json, tile, when
+from flows.portraits import at_their_best, duration, reason_against, still, stored_json, tile, when
 from flows.shelf import Shelf
 from flows.sorting import cell, sorted_table
 from storage.errors import RequestError
@@ -143,7 +143,10 @@ def _index(home: Home, people: list[_Person]) -> str:
 
 def _tile(home: Home, one: _Person) -> str:
     refusal = reason_against(home, one.name, "ingest")
-    picture = still(home, one.clip) if one.clip is not None and refusal is None else None
+    picture = None
+    if one.clip is not None and refusal is None:
+        best = at_their_best(Ledger(home.objects), one.name)
+        picture = still(home, one.clip, best.get(one.clip["id"]))
     seconds = duration(sum(row["duration_s"] for row in one.clips))
     lines = [f"{_count(len(one.clips), 'clip')}, {seconds}", _count(len(one.dubs), "dub")]
     lines += [_count(len(one.evaluations), "evaluation")] if one.evaluations else []
