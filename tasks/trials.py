@@ -52,6 +52,8 @@ __all__ = [
 WRONG_S = 2
 DRIVEN = "driven"
 _FEW_S = 5.0
+# Parameters of a dub that name frames of its template which it may know nothing of.
+_HIDDEN = frozenset({"without", "hidden"})
 
 
 class Trial(NamedTuple):
@@ -144,7 +146,7 @@ def _held_out(home: Home, dub: Artifact, clip: str, frames: int) -> Iterator[flo
     ledger = Ledger(home.objects)
     parameters = recipe_told(dub)["parameters"]
     # A method that is shown frames, of this clip all but these; or that is told of a mouth by all but these.
-    for name in {"without", "hidden"} & parameters.keys():
+    for name in _HIDDEN & parameters.keys():
         first, last = parameters[name] or (0, 0)
         yield (last - first) / max(frames, 1)
     for role, named in sorted(recipe_told(dub)["inputs"].items()):
@@ -180,8 +182,11 @@ def _unseen(shares: Sequence[float | None], frames: int, rate: float) -> tuple[i
 
 
 def _remembered(home: Home, trial: Trial, clip: str, frames: range) -> str | None:
-    """What is drawn with is of all seconds: said, since it helps."""
-    named = recipe_told(trial.own)["inputs"].get("memory")
+    """What a dub that nothing was hidden from may have been drawn with: said, since it helps."""
+    told = recipe_told(trial.own)
+    if any(told["parameters"].get(name) for name in _HIDDEN):
+        return None
+    named = told["inputs"].get("memory")
     memory = None if named is None else find(Ledger(home.objects), named, trial.own.identity)
     if memory is None:
         return None

@@ -41,7 +41,7 @@ class MemFace:
     """See `models.methods.Method`."""
 
     name = "memface"
-    version = 5
+    version = 6
     perceives = ("renderer",)
 
     def config(self, preset: str) -> MemFaceConfig:

@@ -175,9 +175,10 @@ class _Slots:
         if side != config.side:
             raise ValueError(f"{bundle.path}: slots of {side} pixels, not {config.side}")
         self.points = bundle.tensor("point")[self.rows]
-        # What is held out is not remembered: at dubbing nothing of the speech was ever seen.
-        self._held_out = torch.zeros(len(self._keys) + 1, dtype=torch.bool)
-        self._held_out[bundle.rows(HELD_OUT)] = True
+        # What is held out is not remembered: what a network is judged by, it has never met.
+        held_out = torch.zeros(len(self._keys) + 1, dtype=torch.bool)
+        held_out[bundle.rows(HELD_OUT)] = True
+        self._held_out = held_out[self.rows]
 
     def asked(self, rows: np.ndarray, noise: Tensor | float = 0.0) -> Tensor:
         """What the memory is asked for these rows."""
@@ -186,8 +187,7 @@ class _Slots:
     def find(self, rows: np.ndarray, asked: Tensor) -> tuple[Tensor, Tensor]:
         """Distances (N, k + 1) and slots (N, k)."""
         at = torch.from_numpy(rows)
-        hidden = excluded(at, self.rows, self.around)
-        hidden |= self._held_out[at][:, None] & self._held_out[self.rows][None]
+        hidden = excluded(at, self.rows, self.around) | self._held_out[None]
         return found(asked, self.keys, self.found, hidden)
 
 

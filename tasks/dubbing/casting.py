@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import fsspec
+import numpy as np
 import torch
 
 from models.canvas.still import Plate
@@ -19,7 +20,7 @@ from models.methods import Memory, Method, Person, Speaker, Stage
 from models.train import CHECKPOINT
 from models.training import read_checkpoint
 from storage.artifacts import Artifact, find
-from storage.errors import CorruptArtifact, WorkError
+from storage.errors import CorruptArtifact, RequestError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger
 from storage.weights import Registry
@@ -30,7 +31,7 @@ from tasks.material import Material, person_arrays
 from tasks.remember import open_memory
 from tasks.training import read_weights
 
-__all__ = ["Cast", "Trained", "newest_checkpoints", "person_of"]
+__all__ = ["Cast", "Trained", "newest_checkpoints"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,8 @@ class Cast:
     ) -> _Maker:
         """What makes speakers; weights are read once. `folder` takes copies from a bucket."""
         mouths, showing = told_mouths(self.materials, template, without), self.showing(without)
-        person = person_of(home, self.materials, self.memory, mouths)
+        kept = None if self.memory is None else _remembered(home, self.memory, template, without)
+        person = _person(self.materials, kept, mouths)
         if showing is not None:
             shown = references(home, self.materials, template, showing)
             person = person._replace(references=shown)
@@ -127,16 +129,22 @@ class _Maker:
             ) from error
 
 
-def person_of(
-    home: Home, materials: Sequence[Material], memory: Artifact | None, mouths: Sequence[Material]
-) -> Person:
+def _remembered(home: Home, memory: Artifact, template: Material, without: tuple[int, int] | None) -> Memory:
+    """The memory as far as it may be known: no mouth of the template's frames `without`."""
+    stored = open_memory(home, memory)
+    first, last = without or (0, 0)
+    own = np.asarray(stored.clips)[stored.clip] == template.clip.id
+    known = ~(own & (stored.frame >= first) & (stored.frame < last))
+    if not known.any():
+        what = "all its mouths are of frames that are not to be known"
+        raise RequestError(what, where=memory.id, do="ingest more footage of this person")
+    told = (stored.keys, stored.patches, stored.points, stored.turn)
+    return Memory(*(torch.from_numpy(values[known]) for values in told))
+
+
+def _person(materials: Sequence[Material], kept: Memory | None, mouths: Sequence[Material]) -> Person:
     """Of whom a speaker speaks, as clips and memory say; how a mouth usually is, as `mouths` alone do."""
     arrays = {name: torch.from_numpy(values) for name, values in person_arrays(materials).items()}
-    kept = None
-    if memory is not None:
-        stored = open_memory(home, memory)
-        told = (stored.keys, stored.patches, stored.points, stored.turn)
-        kept = Memory(*(torch.from_numpy(values) for values in told))
     usual = person_arrays(mouths)
     statistics = {name: torch.from_numpy(usual[name]) for name in ("expression_mean", "expression_std")}
     return Person(arrays["identity"], arrays["texture"], kept, statistics)

@@ -52,7 +52,7 @@ from tasks.threads import one_thread
 __all__ = ["FILM", "POSES", "DubOptions", "Job", "dub", "recipe_of", "told_of"]
 
 # Risen when the same recipe gives another film.
-VERSION = 3
+VERSION = 4
 FILM, TOLD = "dub.mp4", "dub.json"
 POSES = ("generated", "template")
 _WARM_UP = 10

@@ -5,13 +5,14 @@ filmed, and once has noise in all that is drawn over, and for all that was track
 method may see does change what it draws, and so does what is hidden once nothing is to be hidden.
 
 Not hidden, and not tested here: how the head is held, light, shape and texture, which are fitted to whole
-frames, mouths and all; a memory of whole clips, which evaluations tell of; which step of a training is best,
-which the frames that it held back decide. Where masks end softly, and where faces are turned aside, what was
-filmed is seen in the finished frame: that is nobody's drawing.
+frames, mouths and all; which step of a training is best, which the frames that it held back decide. Where
+masks end softly, and where faces are turned aside, what was filmed is seen in the finished frame: that is
+nobody's drawing.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,10 +24,19 @@ from models.methods import METHODS
 from storage import clips
 from storage.ledger import Ledger
 from storage.media import split
-from tasks.remember import Remembered, RememberOptions, _write, features_of, open_memory, read_memory
+from tasks.dubbing import casting
+from tasks.remember import (
+    Remembered,
+    RememberOptions,
+    _write,
+    features_of,
+    open_memory,
+    read_memory,
+    remember,
+)
 from tests.helpers.hidden import Under, censored, noisy, seen_as, under
 from tests.helpers.material_home import SIZE
-from tests.helpers.over_itself import Made, Person, drawn, job_of, person
+from tests.helpers.over_itself import REMEMBER, Made, Person, drawn, job_of, person
 
 Change = Callable[[int, np.ndarray], np.ndarray]
 
@@ -95,6 +105,35 @@ def test_what_is_hidden_changes_nothing(anna: Person, name: str) -> None:
     assert not torch.equal(patches(drawn(anna, told)), patches(drawn(anna, untold)))
 
 
+@pytest.mark.parametrize("name", sorted(REMEMBER))
+def test_mouths_that_are_remembered_of_what_is_hidden_are_not_drawn_with(
+    anna: Person, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A memory is of whole clips."""
+    sources = features_of(anna.home, Ledger(anna.home.objects), "anna")
+    memory = remember(anna.home, "anna", sources, RememberOptions(slots=40, side=64))
+    kept, anna = open_memory(anna.home, memory), dataclasses.replace(anna, memory=memory)
+    own = kept.frame >= anna.hidden[0]
+    assert own.any()
+    # Whatever is asked for, what is hidden is nearest.
+    near = kept._replace(keys=np.where(own[:, None, None], kept.keys, kept.keys + 50))
+    noise = near._replace(patches=_noise_in(kept.patches, own), turn=_noise_in(kept.turn, own))
+
+    def seen(memory: Remembered, without: tuple[int, int] | None) -> Made:
+        monkeypatch.setattr(casting, "open_memory", lambda home, found: memory)
+        return drawn(anna, job_of(anna, name, anna.material, without))
+
+    hidden = seen(near, anna.hidden)
+    same(hidden, seen(noise, anna.hidden), under(hidden.drawn, SIZE))
+    assert not torch.equal(patches(seen(near, None)), patches(seen(noise, None)))
+
+
+def _noise_in(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    made = values.copy()
+    made[where] = np.random.default_rng(0).permuted(made[where], axis=None)
+    return made
+
+
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_colours_at_the_edge_of_what_is_hidden_change_nothing(anna: Person, name: str) -> None:
     job = job_of(anna, name, anna.material, anna.hidden)
@@ -107,7 +146,7 @@ def test_colours_at_the_edge_of_what_is_hidden_change_nothing(anna: Person, name
 def test_a_memory_of_the_first_part_knows_nothing_of_the_rest(
     anna: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a memory is made for benchmarks; that of an evaluation is of whole clips, and it says so."""
+    """Such a memory is made for benchmarks."""
     plain, first = open_memory(anna.home, anna.memory), anna.hidden[0]
     sources = features_of(anna.home, Ledger(anna.home.objects), "anna")
     blind = censored(anna.material, slice(*anna.hidden), seed=1)
