@@ -7,8 +7,8 @@
 A clip may also be dubbed with other speech: then there is no truth, and every frame counts.
 
 Frames count that none of the dubs' checkpoints was trained on: a dub's recipe names its checkpoints, and
-theirs say what they held back. A memory may know those frames all the same, which is counted and said. Called
-by `flows.evaluate`, and by `tasks.evaluating`.
+theirs say what they held back. Of a dub from which nothing was hidden, a memory may know those frames all the
+same, which is counted and said. Called by `flows.evaluate`, and by `tasks.evaluating`.
 """
 
 from __future__ import annotations
