@@ -1,7 +1,7 @@
 """Extraction of chosen clips, as flows do it that need features of them.
 
 Called by `flows.retry` and `flows.backfill`, which tell what became of each, and by `flows.train` and
-`flows.dub`, which need what is missing.
+`flows.readiness`, which need what is missing.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ from torch import Tensor
 from flows import dub as dubbing
 from flows.extract import extract
 from flows.ingest import ingest
+from flows.readiness import looked_at
 from flows.train import train
 from models.facial.clocks import Reread
 from models.facial.columns import BLINK_MOST, EXPRESSION, NAMES, POSE, to_columns
@@ -148,7 +149,7 @@ class Somebody:
     def performing(self, sound: Path) -> Iterator[tuple[Tensor, float]]:
         """Blocks of rows, so many a second."""
         options = DubOptions("facial", self.preset, self.learned.clip.id)
-        place, known, audio = dubbing._looked_at(self.home.url, self.name, sound, options)
+        place, known, audio = looked_at(self.home.url, self.name, sound, options)
         job = dubbing._job(place, self.name, audio, options, known)
         with tempfile.TemporaryDirectory() as passing, video_of(place, self.learned.clip) as video:
             width, height = VideoReader(video).size
