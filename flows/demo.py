@@ -57,8 +57,8 @@ METHOD = "memface"
 PRESETS = ("smoke", "cpu", "gpu")
 # Steps of the longest training of a method, by preset: enough for one puppet in one light.
 _BRIEF = {
-    METHOD: ("renderer", {"cpu": 1000, "gpu": 4000}),
-    "facial": ("picture", {"cpu": 450}),
+    METHOD: ("renderer", {"cpu": 600, "gpu": 4000}),
+    "facial": ("picture", {"cpu": 300}),
 }
 
 

@@ -47,7 +47,7 @@ class Found:
     rate: float
     frames: dict[str, Mapping[str, F64]] = field(default_factory=dict)  # by method, then by figure: (n,)
     truth: Mapping[str, F64] | None = None
-    whole: dict[str, dict[str, float | None]] = field(default_factory=dict)  # by method: of a film as a whole
+    whole: dict[str, dict[str, float | None]] = field(default_factory=dict)  # by method, or TRUTH: of a film
     told: dict[str, Any] = field(default_factory=dict)
     rows: list[tuple[Path, Watched]] = field(default_factory=list)  # for a sheet of mouths
 
@@ -55,7 +55,7 @@ class Found:
 def films_watched(take: Take) -> int:
     """How often a film of it is looked at."""
     each = sum(2 + (one.wrong is not None) for one in take.trials)
-    return each + (take.sound is None)
+    return each + 2 * (take.sound is None)
 
 
 def watched_take(
@@ -92,7 +92,9 @@ class _Viewer:
         curves, worst = self._begun(found, loudness), found.told["worst"]
         curves[TRUTH] = _curve(found.rows[0][1].gaps)
         late = self.take.material.sound_late_s
-        found.told["truth"] = {"film": cut(film, start, stop, self._file(f"{TRUTH}.mp4"), late).name}
+        shown = cut(film, start, stop, self._file(f"{TRUTH}.mp4"), late)
+        found.told["truth"] = {"film": shown.name}
+        found.whole[TRUTH] = self.look.in_sync(shown, 0, stop - start)
         for one in self.take.trials:
             own, made = self._shown(found, one.method, one.own)
             frames = dict(figures_of(own, made, film, true, voice > _SPEAKS, judges=self.judges))

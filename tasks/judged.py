@@ -49,7 +49,6 @@ def judged(
 
 def _pooled(takes: Sequence[Take], found: Sequence[Found]) -> dict[str, Any]:
     methods = {name: _figures(found, name) for name in found[0].frames}
-    truth = [(one.truth, one.rate) for one in found if one.truth is not None]
     splits = [take.scored.split for take in takes]
     driven = splits[0] == DRIVEN
     return {
@@ -58,7 +57,7 @@ def _pooled(takes: Sequence[Take], found: Sequence[Found]) -> dict[str, Any]:
         "notes": _notes(found),
         "figures": about({name for one in methods.values() for name in one}),
         "methods": {name: {"figures": one} for name, one in methods.items()},
-        TRUTH: {"figures": summaries(truth)} if truth else None,
+        TRUTH: None if driven else {"figures": _true_figures(found)},
         "pairs": pairs({name: _takes(found, name) for name in methods}),
         "takes": [one.told for one in found],
         "published": [] if driven else published(list(methods)),
@@ -69,6 +68,12 @@ def _figures(found: Sequence[Found], method: str) -> dict[str, dict[str, float |
     """Means with bounds; and what is told of whole films, which has none."""
     films = [(one.whole[method], one.told["seconds"]) for one in found]
     return summaries(_takes(found, method)) | _whole(films)
+
+
+def _true_figures(found: Sequence[Found]) -> dict[str, dict[str, float | int | None]]:
+    """Of the true films, by themselves: how they move, and how well an expert finds them in step."""
+    films = [(one.whole[TRUTH], one.told["seconds"]) for one in found]
+    return summaries([(one.truth, one.rate) for one in found if one.truth is not None]) | _whole(films)
 
 
 def _takes(found: Sequence[Found], method: str) -> list[tuple[Frames, float]]:

@@ -165,9 +165,7 @@ class Table:
         if read is None:
             return None
         held = _Segment(read[1], read[0], self._parse(key, read[0]))
-        hashes = _hashes(_key_column(held.rows, self.spec.key).to_pylist())
         with self._lock:
-            self._keys[key] = held.version, hashes
             self._kept.pop(key, None)
             self._kept[key] = held
             while len(self._kept) > 1 and sum(len(one.data) for one in self._kept.values()) > KEPT_BYTES:
@@ -176,13 +174,21 @@ class Table:
 
     def _may_hold(self, key: str, version: Version, hashes: NDArray[np.int64]) -> bool:
         """Whether any of these may be in the segment; two keys of one hash only cost a look."""
+        known = self._hashes_of(key, version)
+        place = np.searchsorted(known, hashes)
+        return bool((known.take(place, mode="clip") == hashes).any()) if len(known) else False
+
+    def _hashes_of(self, key: str, version: Version) -> NDArray[np.int64]:
+        """Of the segment's keys, in order; none if it went away. Who only reads never pays for them."""
         known = self._keys.get(key)
-        if known is None or known[0] != version:
-            if self._segment(key, version) is None:
-                return False
-            known = self._keys[key]
-        place = np.searchsorted(known[1], hashes)
-        return bool((known[1].take(place, mode="clip") == hashes).any()) if len(known[1]) else False
+        if known is not None and known[0] == version:
+            return known[1]
+        held = self._segment(key, version)
+        if held is None:
+            return _hashes([])
+        hashes = _hashes(_key_column(held.rows, self.spec.key).to_pylist())
+        self._keys[key] = held.version, hashes
+        return hashes
 
     def _write_once(self, folder: str, rows: pa.Table) -> bool:
         """One attempt on one look at the folder; False if another machine changed it meanwhile."""

@@ -10,6 +10,7 @@ here too: all that is told of a film stands in one list. Called by `tasks.judged
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 from tasks.judging.lips import jitter, leakage, lmd, lmd_centred, opening, opening_by_window, shake, twenty
@@ -31,6 +32,7 @@ __all__ = [
     "opening_by_window",
     "pose_speed",
     "pose_spread",
+    "possible",
     "psnr",
     "shake",
     "sharpness",
@@ -107,6 +109,27 @@ FIGURES = (
         "At most, of the whole process that dubs: methods before it may have left something.",
     ),
 )
+
+
+# Where a figure can lie; of others it is only known that they are not below 0.
+_LIKENESS, _ANYWHERE = (-1.0, 1.0), (-math.inf, math.inf)
+_RANGES = {
+    "psnr": (0.0, 100.0),
+    "ssim": _LIKENESS,
+    "opening": _LIKENESS,
+    "opening_by_window": _LIKENESS,
+    "opening_wrong_sound": _LIKENESS,
+    "crop_likeness": (0.0, 1.0),
+    "identity": _LIKENESS,
+    "seen": (0.0, 1.0),
+    "offset": _ANYWHERE,
+}
+
+
+def possible(name: str, value: float) -> float:
+    """The nearest value that the figure can have: bounds that few seconds give reach beyond. NaN stays."""
+    least, most = _RANGES.get(name, (0.0, math.inf))
+    return value if math.isnan(value) else min(max(value, least), most)
 
 
 def named(name: str) -> Figure:

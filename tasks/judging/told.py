@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.judging.figures import FIGURES, named
+from tasks.judging.figures import FIGURES, named, possible
 from tasks.judging.intervals import Paired, holm, paired, summary, windows_of
 from tasks.judging.nearness import off
 
@@ -60,8 +60,9 @@ def summaries(takes: Takes) -> dict[str, dict[str, float | int | None]]:
 
 
 def _summary(takes: Takes, name: str) -> dict[str, float | int | None]:
-    mean, low, high, count = summary(_joined(takes, name), *_cells(takes, name))
-    return {"mean": number(mean), "low": number(low), "high": number(high), "count": count}
+    mean, *bounds, count = summary(_joined(takes, name), *_cells(takes, name))
+    low, high = (number(possible(name, bound)) for bound in bounds)
+    return {"mean": number(mean), "low": low, "high": high, "count": count}
 
 
 def _joined(takes: Takes, name: str) -> F64:

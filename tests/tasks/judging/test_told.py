@@ -27,6 +27,17 @@ def test_one_clip_is_told_as_it_is_measured() -> None:
     assert list(summaries([one])) == ["psnr", "lmd"]
 
 
+def test_bounds_are_values_that_a_figure_can_have() -> None:
+    openings = np.r_[np.full(50, 0.2), np.full(50, 1.9)]  # parts of a correlation: only their mean is one
+    rare = np.r_[np.zeros(99), 25.0]
+    told = summaries([Take({"opening": openings, "blink_rate": rare}, RATE)])
+    free = summary(openings, windows_of(100, RATE))
+    assert free.high > 1
+    assert (told["opening"]["low"], told["opening"]["high"]) == (free.low, 1)
+    assert summary(rare, windows_of(100, RATE)).low < 0
+    assert told["blink_rate"]["low"] == 0
+
+
 def test_clips_are_weighed_by_their_frames_and_windows_end_with_them() -> None:
     one, other = frames(0, 9), frames(1, 5.2, rate=50.0, off=4)
     told = summaries([one, other])["psnr"]
