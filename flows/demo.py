@@ -57,7 +57,7 @@ METHOD = "memface"
 PRESETS = ("smoke", "cpu", "gpu")
 # Steps of the longest training of a method, by preset: enough for one puppet in one light.
 _BRIEF = {
-    METHOD: ("renderer", {"cpu": 600, "gpu": 4000}),
+    METHOD: ("renderer", {"cpu": 500, "gpu": 4000}),
     "facial": ("picture", {"cpu": 300}),
 }
 

@@ -84,9 +84,16 @@ def _against_floor(told: Mapping[str, Any], figure: Mapping[str, str]) -> dict[s
 def _cell(one: Mapping[str, Any] | None, better: bool | None) -> str:
     if one is None or one["mean"] is None:
         return ""
-    mean = f"{one['mean']:.3g}"
+    mean = _short(one["mean"])
     mean = {None: mean, True: f"**{mean}**", False: f"({mean})"}[better]
-    return mean if one["low"] is None else f"{mean} <small>{one['low']:.3g} to {one['high']:.3g}</small>"
+    return (
+        mean if one["low"] is None else f"{mean} <small>{_short(one['low'])} to {_short(one['high'])}</small>"
+    )
+
+
+def _short(value: float) -> str:
+    """Three digits, or all of a large number's."""
+    return f"{value:#.3g}" if abs(value) < 99.95 else f"{value:,.0f}"
 
 
 def main() -> int:
