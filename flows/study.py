@@ -3,7 +3,8 @@
     DEST/page/     what raters are given: a page that opens from disk, and films under names that say nothing
     DEST/key.json  who is who: it stays here
 
-An item is one template with one speech, dubbed by two systems or more; each pair of them is asked once. Films
+An item is one template with one speech, dubbed by two systems or more; each pair of them is asked once. Of an
+evaluation only the seconds are shown that it judges: the others were learned from. Films
 keep their signed manifests, as they must: whoever takes one apart finds its recipe. Called by the command
 line.
 """
@@ -15,11 +16,11 @@ import itertools
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flows.portraits import stored_json
 from flows.study_page import study_page
 from storage import consent
 from storage.artifacts import Artifact, check_whole, find
@@ -41,13 +42,21 @@ KEY, PAGE, FILMS = "key.json", "page", "films"
 _WON = {"left": 1.0, "right": 0.0, "neither": 0.5}
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A film of an item, and whose it is."""
+class _Film(NamedTuple):
+    """A film of an item: the dub or clip that it is, or is a part of, and where it lies."""
 
     item: str
-    system: str
     artifact: Artifact
+    keeper: Artifact
+    name: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A film, and whose it is."""
+
+    film: _Film
+    system: str
     token: str
 
 
@@ -81,8 +90,8 @@ def make(
     if target.exists():
         raise RequestError("is there already", where=target, do="name a folder that does not exist")
     ledger = Ledger(place.objects)
-    shown = _shown(ledger, names, seed, truth)
-    for identity in sorted({str(one.artifact.identity) for one in shown}):
+    shown = _shown(_films(place, ledger, names, truth), seed)
+    for identity in sorted({str(one.film.artifact.identity) for one in shown}):
         consent.require(place, identity, "dub")
     arguments = {"of": list(names), "dest": str(target), "seed": seed, "truth": truth, "question": question}
     with run(ledger, "study", arguments=arguments) as this:
@@ -91,21 +100,20 @@ def make(
     return made
 
 
-def _shown(ledger: Ledger, names: Sequence[str], seed: int, truth: bool) -> list[Shown]:
+def _shown(found: Iterator[_Film], seed: int) -> list[Shown]:
     """All films, item by item; RequestError where there is nothing to compare."""
-    films: dict[str, dict[str, Artifact]] = {}
-    for item, artifact in _films(ledger, names, truth):
-        films.setdefault(item, {})[artifact.id] = artifact
+    films: dict[str, dict[str, _Film]] = {}
+    for film in found:
+        films.setdefault(film.item, {})[film.artifact.id] = film
     lone = [item for item, there in films.items() if len(there) < 2]
     if lone or not films:
         what = "nothing to compare it with" if films else "no dubs"
         do = "name two dubs or more of one template and speech, or an evaluation"
-        raise RequestError(what, where=next(iter(films[lone[0]]), "study") if lone else "study", do=do)
-    plain = len({_preset(one) for there in films.values() for one in there.values()} - {None}) < 2
+        raise RequestError(what, where=next(iter(films[lone[0]])) if lone else "study", do=do)
+    every = [film for there in films.values() for film in there.values()]
+    plain = len({_preset(one.artifact) for one in every} - {None}) < 2
     shown = [
-        Shown(item, _system(one, plain), one, _token(seed, item, one.id))
-        for item, there in films.items()
-        for one in there.values()
+        Shown(one, _system(one.artifact, plain), _token(seed, one.item, one.artifact.id)) for one in every
     ]
     for (item, system), count in _counts(shown).items():
         if count > 1:
@@ -117,34 +125,38 @@ def _shown(ledger: Ledger, names: Sequence[str], seed: int, truth: bool) -> list
 def _counts(shown: Sequence[Shown]) -> dict[tuple[str, str], int]:
     counts: dict[tuple[str, str], int] = {}
     for one in shown:
-        counts[one.item, one.system] = counts.get((one.item, one.system), 0) + 1
+        counts[one.film.item, one.system] = counts.get((one.film.item, one.system), 0) + 1
     return counts
 
 
-def _films(ledger: Ledger, names: Sequence[str], truth: bool) -> Iterator[tuple[str, Artifact]]:
+def _films(home: Home, ledger: Ledger, names: Sequence[str], truth: bool) -> Iterator[_Film]:
     """Each film with the item that it belongs to: its template and speech."""
+    from tasks.dubbing.stage import FILM
+
     for name in names:
         one = _artifact(ledger, resolve(ledger, name))
         if one.kind == "dub":
-            yield _item(one), one
-            continue
-        if one.kind != "evaluation":
+            yield _Film(_item(one), one, one, FILM)
+        elif one.kind == "evaluation":
+            yield from _judged(home, ledger, one, truth)
+        else:
             do = 'see: memdub query "select dub, method, template_name, speech_name from dubs"'
             raise RequestError("neither a dub nor an evaluation", where=one.id, do=do)
-        for named, true in _takes(_recipe(one)):
-            dubs = [_artifact(ledger, dub) for dub in named]
-            for dub in dubs:
-                yield _item(dub), dub
-            if truth and true is not None:
-                yield _item(dubs[0]), _artifact(ledger, true)
 
 
-def _takes(recipe: Mapping[str, Any]) -> Iterator[tuple[list[str], str | None]]:
-    """The dubs of each take of an evaluation, and its truth, where it has one."""
-    inputs, methods = recipe["inputs"], recipe["parameters"]["methods"]
-    for number in range(1, len(recipe["parameters"].get("takes", [None])) + 1):
-        nth = f" {number}" if number > 1 else ""
-        yield [inputs[f"{method}{nth}"] for method in methods], inputs.get(f"truth{nth}")
+def _judged(home: Home, ledger: Ledger, one: Artifact, truth: bool) -> Iterator[_Film]:
+    """What an evaluation judges, take by take, and its truth, where it has one."""
+    from tasks.evaluating import TOLD
+
+    check_whole(home, one)
+    told = stored_json(home, f"{one.uri}/{TOLD}") or {}
+    for take in told.get("takes", ()):  # none of an evaluation as they were told once
+        dubs = [(_artifact(ledger, method["dub"]), method["film"]) for method in take["methods"].values()]
+        item = " ".join([_item(dubs[0][0]), "-".join(map(str, take["frames"]))])
+        for dub, film in dubs:
+            yield _Film(item, dub, one, film)
+        if truth and take["truth"]:
+            yield _Film(item, _artifact(ledger, take["clip"]), one, take["truth"]["film"])
 
 
 def _artifact(ledger: Ledger, name: str) -> Artifact:
@@ -184,28 +196,25 @@ def _token(seed: int, item: str, artifact: str) -> str:
 def _write(home: Home, dest: Path, shown: Sequence[Shown], question: str, seed: int) -> Made:
     # Sorted by tokens, so that no order says anything.
     films = sorted(shown, key=lambda one: one.token)
-    pairs = [(a.token, b.token) for a, b in itertools.combinations(films, 2) if a.item == b.item]
+    pairs = [(a.token, b.token) for a, b in itertools.combinations(films, 2) if a.film.item == b.film.item]
     named = hashlib.sha256(json.dumps([seed, question, pairs]).encode()).hexdigest()[:12]
+    from tasks.extract import file_of
+
     (dest / PAGE / FILMS).mkdir(parents=True)
     for one in films:
-        check_whole(home, one.artifact)
-        with _film(home, one.artifact) as path:
+        check_whole(home, one.film.keeper)
+        with file_of(home, one.film.keeper, one.film.name) as path:
             shutil.copyfile(path, dest / PAGE / FILMS / f"{one.token}.mp4")
     told = {"id": named, "question": question, "films": f"{FILMS}/", "trials": pairs}
     (dest / PAGE / "index.html").write_text(study_page(told), encoding="utf-8")
-    known = {one.token: {"item": one.item, "system": one.system, "of": one.artifact.id} for one in films}
+    known = {
+        one.token: {"item": one.film.item, "system": one.system, "of": one.film.artifact.id} for one in films
+    }
     key = {"study": named, "question": question, "seed": seed, "films": known}
     (dest / KEY).write_text(json.dumps(key, indent=1))
     systems = tuple(sorted({one.system for one in shown}))
-    items = len({one.item for one in shown})
+    items = len({one.film.item for one in shown})
     return Made(named, dest / PAGE / "index.html", dest / KEY, systems, items, len(pairs))
-
-
-def _film(home: Home, one: Artifact) -> AbstractContextManager[Path]:
-    from tasks.dubbing.stage import FILM
-    from tasks.extract import file_of, video_of
-
-    return video_of(home, one) if one.kind == "clip" else file_of(home, one, FILM)
 
 
 def score(study: str | Path, answers: Sequence[str | Path], *, draws: int = 2000, seed: int = 0) -> Scores:
