@@ -90,7 +90,11 @@ class Browser:
         self.size(width, height)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
-        self.ask("Page.navigate", url=path.absolute().as_uri())
+        self.visit(path.absolute().as_uri())
+
+    def visit(self, url: str) -> None:
+        """An address, until the page is there; what its scripts fetch may still be on the way."""
+        self.ask("Page.navigate", url=url)
         while self._hear().get("method") != "Page.loadEventFired":
             pass
 
