@@ -17,10 +17,11 @@ from flows.dub_page import dub_page, speeches
 from flows.inventory import Inventory
 from flows.lineage_page import lineage_graph
 from flows.pages import facts, page, section
-from flows.portraits import at_their_best, duration, film_tile, reason_against, still, stored_json, tile, when
+from flows.portraits import at_their_best, duration, film_tile, reason_against, still, tile, when
 from flows.shelf import Shelf
 from flows.trained import trained
 from storage import clips as groups
+from storage.artifacts import stored_json
 from storage.errors import MemdubError
 from storage.home import Home
 from storage.ledger import Ledger, lineage_of

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import html
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from storage.errors import ConsentError, MemdubError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger, asking
 
-__all__ = ["at_their_best", "duration", "film_tile", "reason_against", "still", "stored_json", "tile", "when"]
+__all__ = ["at_their_best", "duration", "film_tile", "reason_against", "still", "tile", "when"]
 
 _WIDE, _QUALITY = 320, 80
 # Eyes open before all, then turned to the camera; of frames that are alike, one from the clip's middle.
@@ -73,15 +72,6 @@ def still(home: Home, clip: Mapping[str, Any], frame: int | None = None) -> str 
     small = cv2.resize(picture, (_WIDE, high), interpolation=cv2.INTER_AREA)
     data = cv2.imencode(".jpg", small[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))[1].tobytes()
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
-
-
-def stored_json(home: Home, key: str) -> dict[str, Any] | None:
-    """What a JSON file of the stores says; None where there is none."""
-    found = home.objects.read(key)
-    if found is None:
-        return None
-    told: dict[str, Any] = json.loads(found[0])
-    return told
 
 
 def tile(

@@ -23,9 +23,10 @@ from flows.identity_page import Dub, Page
 from flows.identity_page import write as write_identity
 from flows.inventory import Inventory
 from flows.pages import page, section
-from flows.portraits import at_their_best, duration, reason_against, still, stored_json, tile, when
+from flows.portraits import at_their_best, duration, reason_against, still, tile, when
 from flows.shelf import Shelf
 from flows.sorting import cell, sorted_table
+from storage.artifacts import stored_json
 from storage.errors import RequestError
 from storage.home import Home
 from storage.ledger import Ledger

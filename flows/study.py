@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flows.portraits import stored_json
 from flows.study_page import study_page
 from storage import consent
-from storage.artifacts import Artifact, check_whole, find
+from storage.artifacts import Artifact, check_whole, find, stored_json
 from storage.errors import RequestError
 from storage.home import Home
 from storage.ledger import Ledger

@@ -86,10 +86,14 @@ class Stage(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """Who learns now: the parameters of these optimisers; all others stand still."""
+    """Who learns now: the parameters of these optimisers; all others stand still.
+
+    What those of `drawing` draw may be kept for a later turn of the step, which then learns from it.
+    """
 
     name: str
     optimisers: tuple[str, ...]
+    drawing: tuple[str, ...] = ()
 
 
 class Trainee(Protocol):

@@ -46,6 +46,7 @@ __all__ = [
     "find_whole",
     "of_row",
     "produce",
+    "stored_json",
     "workspace_of",
 ]
 
@@ -172,6 +173,15 @@ def check_whole(home: Home, artifact: Artifact, *, read_all: bool = False) -> No
             raise _broken(artifact, name, "is missing")
         if there[path] != size or (read_all and _digest(fs, path) != digest):
             raise _broken(artifact, name, "was changed")
+
+
+def stored_json(home: Home, key: str) -> dict[str, Any] | None:
+    """What a JSON file of the stores says; None where there is none."""
+    found = home.objects.read(key)
+    if found is None:
+        return None
+    told: dict[str, Any] = json.loads(found[0])
+    return told
 
 
 def _make_once(

@@ -60,6 +60,8 @@ class PictureTrainee:
             self.networks = {**self.networks, _CRITIC: self.critic}
         self.helpers: Mapping[str, nn.Module] = {"perception": perception_of(bundle.about.recipe)}
         self.runs = {split: bundle.segments(split) for split in (TRAIN, HELD_OUT)}
+        # For the critic, by a generator that has not changed since.
+        self._made: tuple[Tensor, Picture] | None = None
         self._rows = bundle.rows(TRAIN)
         if not len(self._rows):
             raise ValueError(f"{bundle.path}: nothing to train on")
@@ -80,7 +82,7 @@ class PictureTrainee:
     def turns(self, step: int) -> Sequence[Turn]:
         if not self._played or step < self.config.told_from * self.plan.steps:
             return (Turn("draw", (NETWORK,)),)
-        return (Turn("tell", (_CRITIC,)), Turn("play", (NETWORK,)))
+        return (Turn("tell", (_CRITIC,), drawing=(NETWORK,)), Turn("play", (NETWORK,)))
 
     def batch(self, step: int, draw: torch.Generator) -> dict[str, Tensor]:
         count, share = self.plan.batch, self.config.blinking
@@ -108,11 +110,11 @@ class PictureTrainee:
     def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         true = pictures_in(batch["target"])
         if turn == "tell":
-            with torch.no_grad():
-                made = self.drawn(batch)[0]
-            loss = told_apart(self._seen(true, batch), self._seen(made, batch))
+            self._made = self.drawn(batch)
+            loss = told_apart(self._seen(true, batch), self._seen(self._made[0].detach(), batch))
             return {"loss": loss}
-        made, picture = self.drawn(batch)
+        made, picture = self._made or self.drawn(batch)
+        self._made = None
         told = self._drawing(made.float(), true, batch)
         told["drawn"] = (picture.seen.float() * batch["hole"]).mean()
         told["loss"] = told["loss"] + self.config.drawn * told["drawn"]

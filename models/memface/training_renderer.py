@@ -53,6 +53,7 @@ class RendererTrainee:
             self.networks["critic"] = self.critic
         self.helpers: dict[str, nn.Module] = {"perception": perception_of(bundle.about.recipe)}
         self.averaged = ("renderer",)
+        self._drawn: Tensor | None = None  # for the critic, by a renderer that has not changed since
         self._slots = _Slots(bundle, config)
         self._windows = _windows(bundle.segments(TRAIN), config.window)
         if not len(self._windows):
@@ -82,7 +83,7 @@ class RendererTrainee:
         draw = Turn("draw", ("renderer",))
         if self.critic is None or step < self.config.told_from * self.plan.steps:
             return (draw,)
-        return (Turn("tell", ("critic",)), Turn("play", ("renderer",)))
+        return (Turn("tell", ("critic",), drawing=("renderer",)), Turn("play", ("renderer",)))
 
     def batch(self, step: int, draw: torch.Generator) -> dict[str, Tensor]:
         count, length = self.plan.batch, self.config.window
@@ -113,13 +114,14 @@ class RendererTrainee:
         true = pictures_in(flat["target"])
         hidden = (flat["mask"] > 0).float()[:, None]
         if turn == "tell":
-            with torch.no_grad():
-                made = self._draw(flat, length)
-            return telling(*self._scores(flat, true, made))
-        made = self._draw(flat, length)
+            self._drawn = self._draw(flat, length)
+            both = torch.cat([true, self._drawn.detach().float()])
+            return telling(*self._scores(flat, both).chunk(2))
+        made = self._draw(flat, length) if self._drawn is None else self._drawn
+        self._drawn = None
         perception = self.helpers["perception"]
         assert isinstance(perception, Perception)
-        score = self._scores(flat, true, made)[1] if turn == "play" else None
+        score = self._scores(flat, made.float()) if turn == "play" else None
         return drawing(made, true, hidden, perception, self.config, score)
 
     def _draw(self, flat: Mapping[str, Tensor], length: int) -> Tensor:
@@ -131,12 +133,13 @@ class RendererTrainee:
             remembered = laid_over(*(flat[name] for name in names))
         return self.renderer(inputs, remembered, length)[0]
 
-    def _scores(self, flat: Mapping[str, Tensor], true: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+    def _scores(self, flat: Mapping[str, Tensor], pictures: Tensor) -> Tensor:
+        """Of pictures of these frames, once or again and again."""
         assert self.critic is not None
         shown = of_mouth(pictures_in(flat["mesh"]))
-        pair = torch.cat([of_mouth(true), of_mouth(made.float())])
-        real, fake = self.critic(torch.cat([pair, shown.repeat(2, 1, 1, 1)], 1)).chunk(2)
-        return real, fake
+        shown = shown.repeat(len(pictures) // len(shown), 1, 1, 1)
+        scores: Tensor = self.critic(torch.cat([of_mouth(pictures), shown], 1))
+        return scores
 
     def judge(self) -> dict[str, float]:
         """On held-out frames, evenly spread; without any, nothing is told."""

@@ -254,7 +254,7 @@ class _Run:
             parameter.requires_grad_(False)
             # None and not zero: momentum would go on moving who stands still.
             parameter.grad = None
-        for name in turn.optimisers:
+        for name in (*turn.optimisers, *turn.drawing):
             for parameter in self.learners[name]:
                 parameter.requires_grad_(True)
         with self._autocast():

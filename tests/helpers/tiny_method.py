@@ -1,4 +1,7 @@
-"""The smallest method with everything that an engine meets: two optimisers by turns, chance, averages."""
+"""The smallest method with everything that an engine meets: two optimisers by turns, chance, averages.
+
+And one that learns in a turn from what it drew in the turn before.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ class TinyConfig:
 
 
 class TinyTrainee:
-    """Learns rows of one array from another's; the odd steps of the first half are the memory's."""
+    """Learns rows of one array from another's; the odd steps of the first half are the memory's.
+
+    In the last quarter both learn from what was drawn once.
+    """
 
     averaged = ("body",)
 
@@ -44,7 +50,7 @@ class TinyTrainee:
         self.networks = {"body": body, "memory": nn.Sequential(nn.Linear(config.width, out))}
         self.helpers = {"still": nn.Linear(out, out)}
         self.plan = bundle.plan(Plan(config.steps, batch=8, evaluate_every=10, save_seconds=0.0))
-        self.bundle = bundle
+        self.bundle, self.drawn = bundle, None
         if start:
             for name, network in self.networks.items():
                 from models.training import load_network
@@ -58,6 +64,8 @@ class TinyTrainee:
         }
 
     def turns(self, step: int) -> Sequence[Turn]:
+        if step >= self.plan.steps * 3 // 4:
+            return (Turn("first", ("memory",), drawing=("body",)), Turn("then", ("body",)))
         if step >= self.plan.steps // 2:
             return (Turn("all", ("body", "memory")),)
         return (Turn("memory", ("memory",)),) if step % 2 else (Turn("body", ("body",)),)
@@ -68,7 +76,10 @@ class TinyTrainee:
         return {name: self.bundle.tensor(name, chosen) for name in self.names}
 
     def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        hidden = self.networks["body"](batch[self.names[0]].flatten(1))
+        drawn, self.drawn = self.drawn, None
+        hidden = self.networks["body"](batch[self.names[0]].flatten(1)) if drawn is None else drawn
+        if turn == "first":
+            self.drawn, hidden = hidden, hidden.detach()
         told = self.networks["memory"](hidden)
         loss = functional.mse_loss(told.float(), batch[self.names[1]])
         return {"loss": loss, "size": hidden.abs().mean()}

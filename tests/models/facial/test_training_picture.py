@@ -106,6 +106,26 @@ def learned(folder: Path, changed: PictureConfig, steps: int) -> PictureTrainee:
     return trainee
 
 
+class _Forgetful(PictureTrainee):
+    """Draws anew for every turn."""
+
+    def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        self._made = None
+        return super().losses(turn, batch)
+
+
+def test_drawn_once_for_both_turns_is_as_drawn_for_each(tmp_path: Path) -> None:
+    found = []
+    for kind in (PictureTrainee, _Forgetful):
+        trainee = kind(config(), bundle(tmp_path, plan={"steps": 6}), None)
+        assert [turn.name for turn in trainee.turns(0)] == ["tell", "play"]
+        with opened("cpu") as place:
+            found.append(train(trainee, tmp_path / kind.__name__, "test", place=place))
+    once, twice = found
+    assert all(torch.equal(curve, twice.curves[name]) for name, curve in once.curves.items())
+    assert all(torch.equal(value, twice.best.tensors[name]) for name, value in once.best.tensors.items())
+
+
 def brightness_of_eyes(trainee: PictureTrainee, shut: float) -> float:
     batch = trainee.read(np.array([24, 27]))
     batch["shut"] = torch.full_like(batch["shut"], shut)

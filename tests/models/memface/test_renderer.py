@@ -101,6 +101,18 @@ def test_a_critic_plays_from_its_time_on(tmp_path: Path) -> None:
     with opened("cpu") as place:
         done = train(trainee, tmp_path / "state", "x", place=place)
     assert {"tell/loss", "play/fooling"} <= set(done.curves)
+    # Drawn once for both turns: the same as drawn for each.
+    again = _Forgetful(config, trainee.bundle, None)
+    with opened("cpu") as place:
+        twice = train(again, tmp_path / "again", "x", place=place)
+    assert all(torch.equal(curve, twice.curves[name]) for name, curve in done.curves.items())
+    assert all(torch.equal(value, twice.best.tensors[name]) for name, value in done.best.tensors.items())
+
+
+class _Forgetful(RendererTrainee):
+    def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        self._drawn = None
+        return super().losses(turn, batch)
 
 
 def test_batches_follow_from_step_and_seed(tmp_path: Path) -> None:

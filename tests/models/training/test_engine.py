@@ -189,6 +189,26 @@ def test_averages_are_means_of_the_last_steps() -> None:
     assert network.weight.item() == 99
 
 
+class Forgetful(tiny_method.TinyTrainee):
+    """Draws anew for every turn."""
+
+    def losses(self, turn: str, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        self.drawn = None
+        return super().losses(turn, batch)
+
+
+def test_what_is_drawn_once_for_two_turns_is_what_is_drawn_for_each(tmp_path: Path) -> None:
+    bundle = Bundle(tiny_method.tiny_bundle(tmp_path / "b"))
+    config, results = tiny_method.TinyConfig(dropout=0.0), []
+    for kind in (tiny_method.TinyTrainee, Forgetful):
+        torch.manual_seed(0)
+        results.append(train(kind(config, bundle, None), tmp_path / kind.__name__, "x", place=CPU))
+    once, twice = results
+    assert {"first/loss", "then/loss"} <= set(once.curves)
+    assert same(once, twice)
+    assert len(set(once.curves["then/size"][:, 1].tolist())) > 1, "who only drew learns in the turn after"
+
+
 def test_who_has_no_turn_stands_still(tmp_path: Path) -> None:
     bundle = Bundle(tiny_method.tiny_bundle(tmp_path / "b", steps=40, averaged_steps=0))
     seen: list[dict[str, Tensor]] = []
