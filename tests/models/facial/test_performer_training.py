@@ -145,10 +145,14 @@ def test_a_person_is_learned_and_their_manner_kept(tmp_path: Path) -> None:
     assert not torch.equal(manner["slow"], torch.ones(6))
     assert manner["pauses"].min() > 0
     net = load_performer(config, out["tensors"])
-    made = enlivened(performed_raw(net, trainee.symbols[:960].flip(0)), net.manner)
-    lively, own = measured([made]), measured([trainee.rows[:960]])
-    torch.testing.assert_close(lively.spread, own.spread, rtol=0.1, atol=0)
-    torch.testing.assert_close(lively.speed, own.speed, rtol=0.1, atol=0)
+    raw = performed_raw(net, trainee.symbols[:960].flip(0))
+    made = enlivened(raw, net.manner)
+    calm, lively, own = (measured([rows]) for rows in (raw, made, trainee.rows[:960]))
+    # Half a minute of another voice: over seven seeds an axis was off by .16 at most, and by .69 as it came.
+    torch.testing.assert_close(lively.spread, own.spread, rtol=0.25, atol=0)
+    torch.testing.assert_close(lively.speed, own.speed, rtol=0.25, atol=0)
+    assert (lively.spread / own.spread).mean() == pytest.approx(1, abs=0.15)
+    assert (calm.spread / own.spread).mean() < 0.75
     assert lively.blinks == pytest.approx(own.blinks, rel=0.3)
 
 
