@@ -5,7 +5,9 @@
     python -m tests.bench.side_by_side obama HOME       24 s
     --speech FILE    what is said by somebody else instead, held against no truth
 
-Does what `memdub evaluate NAME --methods all` does, after ingest. A second call finds everything.
+Does what `memdub evaluate NAME --methods all` does, after ingest; on real people after `memdub train NAME`
+with every method, as DINet and SyncTalkFace leave it to choice whether they get used to a person. A second
+call finds everything.
 A figure that a test tells apart from the floor (`nearest`) is bold where it is better, and in brackets
 where it is worse. The page with all films lies in HOME/out/side_by_side.
 """
@@ -20,9 +22,12 @@ from typing import Any
 
 from flows.demo import IDENTITY, demo
 from flows.evaluate import Evaluated, evaluate, every
+from flows.extract import extract
 from flows.ingest import ingest
+from flows.train import train
 from storage.home import Home
 from storage.ledger import Ledger
+from tasks.training import TrainOptions
 from tests.bench.footage import real_footage
 from tests.bench.renderer_people import RECORD
 
@@ -39,6 +44,7 @@ def compared(who: str, home: Path, speech: list[Path]) -> Evaluated:
             return made
     else:
         _ingested(who, home)
+        _used_to(who, home)
     name = IDENTITY if who == "puppet" else who
     return evaluate(name, methods=every(), speech=speech, home=str(home), tell=print)
 
@@ -53,6 +59,14 @@ def _ingested(who: str, home: Path) -> None:
     record = home / f"{who}.toml"
     record.write_text(RECORD.format(today=dt.date.today()))
     ingest([footage / "video" / FILMS[who]], who, record=record, home=str(home)).raise_if_refused()
+
+
+def _used_to(who: str, home: Path) -> None:
+    """Every method is trained on the person, also those whose general weights speak for anybody."""
+    extract([who], home=str(home)).raise_if_refused()
+    for method in every():
+        if method != FLOOR:
+            train(who, TrainOptions(method), home=str(home), tell=print)
 
 
 def table(told: Mapping[str, Any]) -> Iterator[str]:
