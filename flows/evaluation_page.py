@@ -75,13 +75,13 @@ def evaluation_page(told: Told, there: set[str], above: Mapping[str, str] | None
     """The page; `there` names the files that lie beside it: nothing else is linked."""
     colours = {name: own_colour(number) for number, name in enumerate(told["methods"])}
     parts = [
-        section("In short", in_short(told)),
+        section("In short", in_short(told), _notes(told)),
         section("See and hear", *_takes(told, there, colours)),
         section("Every figure", cards(told, colours), scores_table(told)),
         *([section("Method against method", pairs_table(told))] if told.get("pairs") else []),
         *_worst(told, there),
         *([section("Published figures", published_table(told))] if told.get("published") else []),
-        section("What was measured, and how", _notes(told), _ids(told), meanings(told), _as_data()),
+        section("What was measured, and how", _ids(told), meanings(told), _as_data()),
     ]
     return page(f"{told['identity']}: {title(told)}", _lead(told), parts, above=above, use=_USES)
 
@@ -127,7 +127,7 @@ def _worst(told: Told, there: set[str]) -> list[str]:
 
 
 def _notes(told: Told) -> str:
-    """All notes; of several takes they name the clip that each is of."""
+    """What the verdict is to be read with; of several takes, with the clip that each is about."""
     rows = "".join(f"<li>{html.escape(line)}</li>" for line in told.get("notes") or ())
     return f'<ul class="notes">{rows}</ul>' if rows else ""
 

@@ -20,7 +20,7 @@ from tasks.judging.judges import Judges
 from tasks.judging.published import published
 from tasks.judging.told import Frames, about, pairs, summaries
 from tasks.team import open_team
-from tasks.trials import DRIVEN, Take
+from tasks.trials import DRIVEN, Take, strangers
 from tasks.watching import mouth_sheet
 
 __all__ = ["SHEET", "TRUTH", "judged"]
@@ -54,7 +54,8 @@ def _pooled(takes: Sequence[Take], found: Sequence[Found]) -> dict[str, Any]:
     return {
         "split": "all" if "all" in splits else splits[0],
         "seconds": sum(one.told["seconds"] for one in found),
-        "notes": _notes(found),
+        # The same of all takes, as one person's checkpoints are.
+        "notes": [*strangers(takes[0].trials), *_notes(found)],
         "figures": about({name for one in methods.values() for name in one}),
         "methods": {name: {"figures": one} for name, one in methods.items()},
         TRUTH: None if driven else {"figures": _true_figures(found)},

@@ -34,6 +34,7 @@ from tasks.extract import video_of
 from tasks.material import Cut, Material
 from tasks.measuring import RATE, earlier, in_step, write_sound
 from tasks.remember import open_memory
+from tasks.training import TrainOptions, method_of
 
 __all__ = [
     "DRIVEN",
@@ -46,6 +47,7 @@ __all__ = [
     "redrawn",
     "scored",
     "sounds_of",
+    "strangers",
     "unshown",
 ]
 
@@ -125,6 +127,20 @@ def redrawn(material: Material, trials: Sequence[Trial]) -> NDArray[np.bool_]:
     shares = [speaking(looks, order, material.rate, limit)[1] for limit in limits]
     # Where no face is, nobody is compared anyway.
     return np.asarray((np.min(shares, axis=0) >= 1) | ~material.seen)
+
+
+def strangers(trials: Sequence[Trial]) -> Iterator[str]:
+    """A line for each method that was left with its general weights, and may do better once trained."""
+    for one in trials:
+        parameters = recipe_told(one.own)["parameters"]
+        if not parameters.get("general"):
+            continue
+        options = TrainOptions(parameters["method"], parameters["preset"])
+        method, config = method_of(options)
+        if any(stage.optional and stage.name in parameters["general"] for stage in method.stages(config)):
+            preset = "" if options.preset == TrainOptions().preset else f" --preset {options.preset}"
+            what = f"was not trained on {one.own.identity}, whom it draws by its general weights"
+            yield f"{one.method} {what}: `memdub train {one.own.identity} --method {options.method}{preset}`"
 
 
 def driven(material: Material, frames: int) -> Scored:

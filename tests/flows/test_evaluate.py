@@ -16,6 +16,7 @@ from flows.extract import extract
 from flows.ingest import ingest
 from flows.retry import retry
 from models import methods
+from models.methods import Stage
 from storage.errors import MediaError, WorkError
 from storage.home import Home
 from storage.ledger import Ledger, lineage_of
@@ -264,7 +265,9 @@ def test_what_failed_is_tried_again_as_it_was_asked_for(
     assert calls == [asked]
 
 
-def test_several_clips_are_pooled(person: Home, memdub: Shell) -> None:
+def test_several_clips_are_pooled(person: Home, memdub: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage("frame", True, (), general="dinet", optional=True)
+    monkeypatch.setattr(painted.Painted, "stages", lambda *_: (stage,))
     other = film(person.path(".").parent / "other.mp4", seconds=FRAMES / 25, size=(160, 120), seed=3)
     features_in(person, ingest([other], "anna", home=person.url).clips[0], FRAMES, 25, {})
     assert memdub("evaluate", "anna", "--methods", painted.NAME, "--clip", "all", "--json") == 0, memdub.err
@@ -272,7 +275,10 @@ def test_several_clips_are_pooled(person: Home, memdub: Shell) -> None:
     assert len({one["clip"] for one in made["takes"]}) == len(made["takes"]) == 2
     assert made["seconds"] == pytest.approx(2 * 0.2 * FRAMES / 25)
     assert {one["truth"]["film"] for one in made["takes"]} == {"1-truth.mp4", "2-truth.mp4"}
-    assert all(line.startswith("clip-") for line in made["notes"])
+    stranger, *others = made["notes"]
+    assert stranger.startswith(f"{painted.NAME} was not trained on anna"), "it draws by general weights"
+    assert others
+    assert all(line.startswith("clip-") for line in others)
     recipe = json.loads(
         next(r["recipe"] for r in table(person.path("."), "artifacts") if r["id"] == made["id"])
     )

@@ -66,6 +66,12 @@ def test_not_the_same_data_stands_at_every_published_figure(told: dict[str, Any]
     assert "0.9425" in page, "a published figure is shown as it was printed"
 
 
+def test_what_speaks_against_a_verdict_stands_beside_it(told: dict[str, Any]) -> None:
+    told["notes"] = ["dinet was not trained on anna"]
+    page = evaluation_page(told, set())
+    assert page.index("In short") < page.index(told["notes"][0]) < page.index("See and hear")
+
+
 def test_what_is_not_kept_is_not_linked(told: dict[str, Any]) -> None:
     page = evaluation_page(told, {"1-truth.mp4"})
     assert "memface.mp4" not in page

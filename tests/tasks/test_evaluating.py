@@ -17,7 +17,7 @@ from storage.recipes import Recipe
 from tasks.extract import video_of
 from tasks.material import Material, open_materials
 from tasks.remember import RememberOptions, features_of, remember
-from tasks.trials import Trial, redrawn, scored, sounds_of
+from tasks.trials import Trial, redrawn, scored, sounds_of, strangers
 from tests.helpers.material_home import FRAMES, material_home, two_clips
 
 
@@ -105,6 +105,16 @@ def test_mouths_that_a_memory_has_of_these_seconds_are_counted(home: Home, clips
     assert found.notes[0] == f"some: its memory holds mouths of these seconds too, {own.sum()} of {len(own)}"
     early = remember(home, "anna", sources, RememberOptions(slots=40, side=48, share=0.8))
     assert len(scored(home, clips[0], [trial(home, (clips[0], 0.2), memory=early)]).notes) == 1
+
+
+def test_who_draws_a_person_by_general_weights_alone_is_named(home: Home) -> None:
+    def drawn(method: str, general: dict[str, str]) -> Trial:
+        told = {"method": method, "preset": "cpu", "general": general}
+        return Trial(method, made(home, "dub", told, {}))
+
+    [line] = strangers([drawn("dinet", {"frame": "aa"}), drawn("dinet", {}), drawn("memface", {"ear": "bb"})])
+    assert line.startswith("dinet was not trained on anna")
+    assert line.endswith("`memdub train anna --method dinet`")
 
 
 @pytest.mark.parametrize("late", [3.3, -3.3])
