@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fsspec
-
 from flows.engine import call
 from flows.evaluation_page import DATA, files_of, write
 from flows.trying import Taking, chosen, options_of, require_able
 from flows.watching import Watch, no_progress
 from storage import consent
-from storage.artifacts import Artifact
+from storage.artifacts import Artifact, stored
 from storage.errors import RequestError
 from storage.home import Home, check_slug
 from storage.ledger import Ledger
@@ -96,11 +94,11 @@ class Evaluated:
         """The mouths, as a JPEG."""
         from tasks.judged import SHEET
 
-        return _stored(home, self.evaluation, SHEET)
+        return stored(home, self.evaluation, SHEET)
 
     def write_page(self, home: Home, folder: Path) -> Path:
         """The page with its films, in a folder that opens from a disk."""
-        files = {name: _stored(home, self.evaluation, name) for name in files_of(self.told)}
+        files = {name: stored(home, self.evaluation, name) for name in files_of(self.told)}
         return write(folder, {**self.told, "id": self.evaluation.id}, files)
 
 
@@ -180,11 +178,5 @@ def _told(home: Home, made: Artifact) -> Evaluated:
     from tasks.evaluating import TOLD
     from tasks.judged import SHEET
 
-    told = json.loads(_stored(home, made, TOLD))
+    told = json.loads(stored(home, made, TOLD))
     return Evaluated(made, told, home.uri(f"{made.uri}/{SHEET}"))
-
-
-def _stored(home: Home, made: Artifact, name: str) -> bytes:
-    with fsspec.open(home.uri(f"{made.uri}/{name}"), "rb") as file:
-        content: bytes = file.read()
-    return content

@@ -46,6 +46,7 @@ __all__ = [
     "find_whole",
     "of_row",
     "produce",
+    "stored",
     "stored_json",
     "workspace_of",
 ]
@@ -173,6 +174,14 @@ def check_whole(home: Home, artifact: Artifact, *, read_all: bool = False) -> No
             raise _broken(artifact, name, "is missing")
         if there[path] != size or (read_all and _digest(fs, path) != digest):
             raise _broken(artifact, name, "was changed")
+
+
+def stored(home: Home, artifact: Artifact, name: str) -> bytes:
+    """What a file of it holds; CorruptArtifact where it is missing."""
+    found = home.objects.read(f"{artifact.uri}/{name}")
+    if found is None:
+        raise _broken(artifact, name, "is missing")
+    return found[0]
 
 
 def stored_json(home: Home, key: str) -> dict[str, Any] | None:

@@ -21,12 +21,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 
 from models.methods import Drawn, Speaker
 from storage import consent
-from storage.artifacts import Artifact, Made, produce
+from storage.artifacts import Artifact, Made, produce, stored
 from storage.errors import RequestError
 from storage.home import Home
 from storage.media import AAC_RATES, SoundReader, VideoReader
@@ -154,8 +153,7 @@ def dub(job: Job) -> Artifact:
 
 def told_of(home: Home, made: Artifact) -> dict[str, Any]:
     """What was noted as it was made: frames, seconds, warnings, memory."""
-    with fsspec.open(home.uri(f"{made.uri}/{TOLD}"), "rb") as file:
-        told: dict[str, Any] = json.load(file)
+    told: dict[str, Any] = json.loads(stored(home, made, TOLD))
     return told
 
 

@@ -17,7 +17,7 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from storage import garbage
-from storage.artifacts import Made, check_whole, find, produce
+from storage.artifacts import Made, check_whole, find, produce, stored
 from storage.errors import ConsentError, CorruptArtifact, LeaseLost, NoSpace, WorkError
 from storage.home import Home, Settings
 from storage.leases import hold
@@ -144,6 +144,15 @@ def test_what_was_deleted_or_changed_on_disk_is_made_again(home: Home) -> None:
     check_whole(home, again)
     with pytest.raises(CorruptArtifact):
         check_whole(home, again, read_all=True)
+
+
+def test_a_file_of_an_artifact_is_read_and_a_missing_one_told(home: Home) -> None:
+    made = produce(home, recipe(), make, identity="anna")
+    there = home.path(made.uri) / "video.bin"
+    assert stored(home, made, "video.bin") == there.read_bytes()
+    there.unlink()
+    with pytest.raises(CorruptArtifact, match=rf"{made.id}.*video\.bin is missing.*run its stage again"):
+        stored(home, made, "video.bin")
 
 
 def test_what_cannot_be_read_now_is_not_missing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
