@@ -47,7 +47,7 @@ _SHOWN = {
 _SHOWN_DRIVEN = {
     "in sync": "sync_c",
     "sound late": "offset",
-    "silent motion": "leakage",
+    "silent motion": "leakage_share",
     "shake": "shake",
     "blinks": "blink_rate",
     "seen": "seen",

@@ -97,8 +97,8 @@ class _Viewer:
         found.whole[TRUTH] = self.look.in_sync(shown, 0, stop - start)
         for one in self.take.trials:
             own, made = self._shown(found, one.method, one.own)
-            frames = dict(figures_of(own, made, film, true, voice > _SPEAKS, judges=self.judges))
-            frames["leakage"] = np.where(drawn, frames["leakage"], np.nan)
+            there = _where(drawn, made)
+            frames = dict(figures_of(own, there, film, true, voice > _SPEAKS, judges=self.judges))
             frames["seen"] = _seen(made, found.rows[0][1])
             worst += self._worst(one.method, frames["lmd"], own, film, true)
             if one.wrong is not None:

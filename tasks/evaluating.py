@@ -30,7 +30,7 @@ from tasks.trials import WRONG_S, Take, recipe_told
 __all__ = ["TOLD", "Job", "evaluate", "recipe_of"]
 
 # Risen when other things are told of the same dubs.
-VERSION = 8
+VERSION = 9
 TOLD = "evaluation.json"
 
 

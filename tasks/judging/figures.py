@@ -13,7 +13,17 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple
 
-from tasks.judging.lips import jitter, leakage, lmd, lmd_centred, opening, opening_by_window, shake, twenty
+from tasks.judging.lips import (
+    jitter,
+    leakage,
+    leakage_share,
+    lmd,
+    lmd_centred,
+    opening,
+    opening_by_window,
+    shake,
+    twenty,
+)
 from tasks.judging.manners import blink_length, blink_rate, pose_speed, pose_spread
 from tasks.judging.pictures import crop_likeness, psnr, sharpness, ssim
 
@@ -25,6 +35,7 @@ __all__ = [
     "crop_likeness",
     "jitter",
     "leakage",
+    "leakage_share",
     "lmd",
     "lmd_centred",
     "named",
@@ -71,7 +82,14 @@ FIGURES = (
         "none",
         "Dubbed with a wrong sound: if it is as high as with the right one, lips follow something else.",
     ),
-    Figure("leakage", "Motion in silence", "% of eyes / s", "less", f"Lips while nobody speaks. {_OWN}"),
+    Figure("leakage", "Motion in silence", "% of eyes / s", "none", f"Lips while nobody speaks. {_OWN}"),
+    Figure(
+        "leakage_share",
+        "Motion in silence, of speech's",
+        "",
+        "less",
+        "Lips while nobody speaks over the same lips in speech: 1 where they do not know one from the other.",
+    ),
     Figure("jitter", "Jitter", "of truth", "near 1", "Second differences of lips over the true ones'."),
     Figure("sharpness", "Sharpness", "of truth", "near 1", "The energy of its edges over the true mouth's."),
     Figure(

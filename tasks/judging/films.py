@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tasks.judging.crops import FACE, MOUTH, judged
 from tasks.judging.judges import Judges
-from tasks.judging.lips import jitter, leakage, lmd, lmd_centred, opening, shake, twenty
+from tasks.judging.lips import jitter, leakage, leakage_share, lmd, lmd_centred, opening, shake, twenty
 from tasks.judging.manners import blink_length, blink_rate, pose_speed, pose_spread
 from tasks.judging.pictures import crop_likeness, psnr, sharpness, ssim
 from tasks.watching import Watched
@@ -58,6 +58,7 @@ def own_figures(seen: Watched, speaks: NDArray[np.bool_]) -> dict[str, F64]:
     turn = _as_long(seen, len(seen.gaps)).turn
     return {
         "leakage": leakage(seen.gaps, speaks, seen.rate),
+        "leakage_share": leakage_share(seen.gaps, speaks, seen.rate),
         "blink_rate": blink_rate(seen.shut, seen.rate),
         "blink_length": blink_length(seen.shut, seen.rate),
         "pose_spread": pose_spread(turn),

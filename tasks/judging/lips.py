@@ -20,7 +20,18 @@ from scipy.ndimage import maximum_filter1d
 from models.morphable.builtin import builtin
 from models.track.subset68 import DLIB_IN_MESH
 
-__all__ = ["jitter", "leakage", "lmd", "lmd_centred", "opening", "opening_by_window", "shake", "twenty"]
+__all__ = [
+    "jitter",
+    "leakage",
+    "leakage_share",
+    "lmd",
+    "lmd_centred",
+    "opening",
+    "opening_by_window",
+    "shake",
+    "speed_within",
+    "twenty",
+]
 
 F64 = NDArray[np.float64]
 
@@ -70,15 +81,32 @@ def jitter(made: F64, true: F64, scale: F64, rate: float) -> F64:
 
 
 def leakage(gaps: F64, speaks: NDArray[np.bool_], rate: float) -> F64:
-    """How fast lips move where nobody speaks (n,), percent of the eyes' distance a second; less is better.
+    """How fast lips move where nobody speaks (n,), percent of the eyes' distance a second; as the truth's.
 
     `gaps` (n,) are shares of that distance, `speaks` (n,) whether somebody does. NaN where somebody
-    speaks, and for .2 s around it. People at rest move too: the truth's own is what is to be reached.
+    speaks, and for .2 s around it. People at rest move too, and lips that scarcely move when they speak
+    have little here as well: less is not better.
     """
     around = 2 * round(_CLOSING_S * rate) + 1
-    quiet = ~maximum_filter1d(np.asarray(speaks, bool), around, mode="constant", cval=False)
+    return speed_within(~maximum_filter1d(np.asarray(speaks, bool), around, mode="constant"), gaps, rate)
+
+
+def leakage_share(gaps: F64, speaks: NDArray[np.bool_], rate: float) -> F64:
+    """Each frame's `leakage` over the same lips' mean speed while somebody speaks (n,); less is better.
+
+    Lips that do not know speech from silence have 1, however little they move. That mean counts as known:
+    it is of more frames than there are silent ones. NaN where lips never move in speech, too.
+    """
+    said = speed_within(np.asarray(speaks, bool), gaps, rate)
+    known = np.isfinite(said)
+    usual = float(said[known].mean()) if known.any() else 0.0
+    return leakage(gaps, speaks, rate) / usual if usual > 0 else np.full(len(gaps), np.nan)
+
+
+def speed_within(chosen: NDArray[np.bool_], gaps: F64, rate: float) -> F64:
+    """How fast lips open or close from one chosen frame to the next; NaN elsewhere."""
     step = 100 * rate * np.abs(np.diff(gaps, prepend=np.nan))
-    return np.where(quiet & np.r_[False, quiet[:-1]], step, np.nan)
+    return np.where(chosen & np.r_[False, chosen[:-1]], step, np.nan)
 
 
 def opening(made: F64, true: F64) -> F64:

@@ -178,7 +178,7 @@ def test_other_speech_has_no_truth(puppet: Path, memdub: Shell, monkeypatch: pyt
     ]
     assert (made["split"], made["truth"], made["published"]) == ("driven", None, [])
     figures = made["methods"]["nearest"]["figures"]
-    assert {"shake", "leakage", "sync_c", "offset", "seen"} <= figures.keys()
+    assert {"shake", "leakage", "leakage_share", "sync_c", "offset", "seen"} <= figures.keys()
     assert not {"psnr", "ssim", "lmd", "opening", "jitter"} & figures.keys()
     assert figures["shake"]["count"] <= 100
     assert "truth" not in made["takes"][0]["curves"]
@@ -209,7 +209,7 @@ def test_without_a_face_nothing_is_known_and_that_is_said(person: Home, memdub: 
     assert made["takes"][0]["worst"] == []
     rows = [row for row in table(person.path("."), "metrics") if row["artifact"] == made["id"]]
     # What is told of one film alone may be there: noise is taken for a face now and then.
-    alone = {"leakage", "blink_rate", "blink_length", "pose_spread", "pose_speed", "memory"}
+    alone = {"leakage", "leakage_share", "blink_rate", "blink_length", "pose_spread", "pose_speed", "memory"}
     assert {row["metric"] for row in rows if row["value"] is not None} - alone == {"seen", "seconds"}
     assert memdub("evaluate", "anna", "--methods", painted.NAME) == 0
     assert memdub.out.splitlines()[2].split() == [painted.NAME, *"-------", "0.000"]

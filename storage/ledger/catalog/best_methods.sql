@@ -15,7 +15,7 @@ with ways (figure, better) as (
         ('opening', 'more'), ('psnr_db', 'more'), ('psnr', 'more'), ('ssim', 'more'), ('sync_c', 'more'),
         ('lse_c', 'more'), ('crop_likeness', 'more'), ('identity', 'more'), ('seen_share', 'more'), ('seen', 'more'), ('lips_percent', 'less'),
         ('lmd', 'less'), ('lmd_centred', 'less'), ('lpips', 'less'), ('sync_d', 'less'), ('lse_d', 'less'),
-        ('leakage', 'less'), ('late_frames', 'near 0'), ('sync_offset', 'near 0'), ('offset', 'near 0')
+        ('leakage_share', 'less'), ('late_frames', 'near 0'), ('sync_offset', 'near 0'), ('offset', 'near 0')
 ),
 newest as (
     select identity, clip, method, figure, arg_max(value, started) as value

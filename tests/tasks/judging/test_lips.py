@@ -12,6 +12,7 @@ from models.track.subset68 import subset68
 from tasks.judging.figures import (
     jitter,
     leakage,
+    leakage_share,
     lmd,
     lmd_centred,
     opening,
@@ -182,6 +183,29 @@ def test_leakage_is_a_speed() -> None:
         np.testing.assert_allclose(leakage(opening_, quiet, rate)[1:], 4)
     assert np.isnan(leakage(gaps(), ~quiet, RATE)).all()
     assert len(leakage(gaps()[:1], quiet[:1], RATE)) == 1
+
+
+def test_lips_that_scarcely_move_gain_nothing_by_it_in_silence() -> None:
+    """By speed alone they would be the best of all."""
+    speaks = np.zeros(FRAMES, bool)
+    speaks[60:120] = True
+    lively = np.where(speaks, gaps(), 0.2 * gaps())
+    numb = 0.1 * gaps()
+    speeds = [float(np.nanmean(leakage(lips, speaks, RATE))) for lips in (lively, numb)]
+    assert speeds[0] == pytest.approx(2 * speeds[1])
+    shares = [float(np.nanmean(leakage_share(lips, speaks, RATE))) for lips in (lively, numb)]
+    assert shares[0] == pytest.approx(shares[1] / 5)
+    assert shares[1] == pytest.approx(1, abs=0.25), "it moves in silence as in speech"
+
+
+def test_a_share_is_known_where_lips_move_in_speech_and_somebody_is_silent() -> None:
+    speaks = np.zeros(FRAMES, bool)
+    assert np.isnan(leakage_share(gaps(), speaks, RATE)).all()
+    assert np.isnan(leakage_share(gaps(), ~speaks, RATE)).all()
+    speaks[60:120] = True
+    assert np.isnan(leakage_share(np.full(FRAMES, 0.03), speaks, RATE)).all(), "frozen lips tell nothing"
+    known = np.isfinite(leakage_share(gaps(), speaks, RATE))
+    np.testing.assert_array_equal(known, np.isfinite(leakage(gaps(), speaks, RATE)))
 
 
 def test_a_frame_without_a_face_tells_no_motion() -> None:
